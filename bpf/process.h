@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Records of the process family: fork, exec, exit. Times are CLOCK_BOOTTIME ns. */
+#ifndef RINGSIDE_PROCESS_H
+#define RINGSIDE_PROCESS_H
+
+#include "event.h"
+
+#define PROCESS_PATH 4096
+#define PROCESS_ARGV 4096
+
+struct fork_event {
+	struct event_header header; /* the parent */
+	__u64 child_start;
+	__u32 child; /* tgid, initial PID namespace */
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct fork_event) == 80, "fork record");
+
+/* Followed by `filename_length` bytes of filename, then `argv_length` bytes of arguments, each ended by a NUL. */
+struct exec_event {
+	struct event_header header;
+	__u64 start_time;
+	__u64 argv_bytes; /* what the process has; argv_length is what is here */
+	__u32 ppid;
+	__u32 uid;
+	__u32 gid;
+	__u16 filename_length; /* without a NUL */
+	__u16 argv_length; /* the last argument's NUL is missing where it was cut */
+};
+_Static_assert(sizeof(struct exec_event) == 96, "exec record");
+
+struct exit_event {
+	struct event_header header;
+	__u64 start_time;
+	__u64 duration_ns;
+	__u64 cpu_ns;
+	__u64 rss_peak_bytes;
+	__u32 status; /* as wait(2) gives it: code << 8 | signal */
+	__u32 reserved;
+};
+_Static_assert(sizeof(struct exit_event) == 104, "exit record");
+
+#endif

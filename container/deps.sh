@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Fetches the pinned source tarballs through apt and builds them, static and against musl, into one prefix.
+# The same script serves the host's Makefile and the image's build stage.
+#
+#   container/deps.sh fetch OUT            download and verify the tarballs of deps.lock into OUT/src
+#   container/deps.sh build OUT [NAME...]  build what is not built yet (all, or the named ones) into OUT/prefix
+#
+# deps.lock pins name, Debian version, tarball and sha256. A pinned tarball with another sum always stops the
+# build. Where the mirror serves a newer version only, apt's signature chain vouches for it: it is taken, said in
+# one line and written to OUT/manifest; DEPS_STRICT=1 refuses instead. The machine's own apt sources are read,
+# never written: the source index is kept in a private directory under OUT.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+lock=$here/deps.lock
+suite=trixie
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+die() {
+	printf 'deps: %s\n' "$*" >&2
+	exit 1
+}
+
+# The Debian mirror that this machine's apt is set up with.
+mirror() {
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
+		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
+}
+
+private_apt() {
+	local uri
+	uri=$(mirror)
+	[ -n "$uri" ] || die "apt knows no Debian mirror; run 'apt-get update' (make setup does) and try again"
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+	printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite" >"$apt/sources.list"
+	apt_options=(-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+		-o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root)
+	apt-get -qq "${apt_options[@]}" update ||
+		die "cannot read the $suite source index from the configured mirror"
+}
+
+# NAME VERSION FILE SHA256 of the lock, one line a dependency.
+locked() {
+	grep -Ev '^(#|$)' "$lock"
+}
+
+sum_of() {
+	sha256sum "$1" | cut -d' ' -f1
+}
+
+check_sum() {
+	local found
+	found=$(sum_of "$1")
+	[ "$found" = "$2" ] || die "wrong sha256 of $1: expected $2, found $found"
+}
+
+fetch_one() {
+	local name=$1 version=$2 file=$3 sum=$4 taken
+	if [ -f "$src/$file" ]; then
+		check_sum "$src/$file" "$sum"
+		printf '%s %s %s %s\n' "$name" "$version" "$file" "$sum" >>"$manifest.new"
+		return
+	fi
+	[ -d "$apt/lists" ] && [ -n "${apt_options+set}" ] || private_apt
+	rm -rf "$src/incoming"
+	mkdir -p "$src/incoming"
+	if (cd "$src/incoming" &&
+		apt-get -qq "${apt_options[@]}" source --download-only --tar-only "$name=$version") 2>"$src/apt.log"; then
+		[ -f "$src/incoming/$file" ] || die "$name $version holds no $file; found: $(ls "$src/incoming")"
+		check_sum "$src/incoming/$file" "$sum"
+		taken=$file
+	else
+		[ -z "${DEPS_STRICT:-}" ] ||
+			die "$name $version is not on the mirror and DEPS_STRICT is set: $(tail -n 1 "$src/apt.log")"
+		(cd "$src/incoming" && apt-get -qq "${apt_options[@]}" source --download-only --tar-only "$name") ||
+			die "cannot fetch the source of $name from $suite"
+		taken=$(cd "$src/incoming" && ls -- *.orig.tar.* | grep -v '\.asc$' | head -n 1)
+		version=$(apt-cache "${apt_options[@]}" showsrc "$name" | awk '/^Version:/ { v = $2 } END { print v }')
+		sum=$(sum_of "$src/incoming/$taken")
+		printf 'deps: %s: pinned version is gone, taking %s (%s), vouched for by apt\n' "$name" "$version" "$taken"
+		file=$taken
+	fi
+	mv "$src/incoming/$taken" "$src/$file"
+	rm -rf "$src/incoming"
+	printf '%s %s %s %s\n' "$name" "$version" "$file" "$sum" >>"$manifest.new"
+}
+
+fetch() {
+	mkdir -p "$src"
+	: >"$manifest.new"
+	while read -r name version file sum; do
+		fetch_one "$name" "$version" "$file" "$sum"
+	done < <(locked)
+	mv "$manifest.new" "$manifest"
+}
+
+unpack() {
+	local file
+	file=$(awk -v name="$1" '$1 == name { print $3 }' "$manifest")
+	rm -rf "$work/$1"
+	mkdir -p "$work/$1"
+	tar -xf "$src/$file" -C "$work/$1" --strip-components=1
+}
+
+# musl's own include directory has no kernel headers, and /usr/include must never be seen by musl-gcc.
+kernel_headers() {
+	local triplet
+	triplet=$(gcc -print-multiarch)
+	mkdir -p "$prefix/include"
+	cp -rL /usr/include/linux /usr/include/asm-generic "$prefix/include/"
+	cp -rL "/usr/include/$triplet/asm" "$prefix/include/"
+}
+
+build_zlib() {
+	unpack zlib
+	(cd "$work/zlib" && CC="$cc" CFLAGS="$cflags" ./configure --static --prefix="$prefix" &&
+		make -j"$jobs" libz.a && cp libz.a "$prefix/lib/" && cp zlib.h zconf.h "$prefix/include/")
+}
+
+build_elfutils() {
+	unpack elfutils
+	(cd "$work/elfutils" &&
+		ac_cv_search_argp_parse='none required' ac_cv_search_fts_close='none required' \
+			ac_cv_search__obstack_free='none required' \
+			./configure --disable-debuginfod --disable-libdebuginfod --disable-nls --enable-deterministic-archives \
+			--without-bzlib --without-lzma --without-zstd CC="$cc" CFLAGS="$cflags -I$prefix/include" \
+			LDFLAGS="-L$prefix/lib" &&
+		make -C lib -j"$jobs" libeu.a && make -C libelf -j"$jobs" libelf.a &&
+		ar d lib/libeu.a 2>/dev/null; ar rcsD libelf/libelf.a lib/eu-search.o &&
+		cp libelf/libelf.a "$prefix/lib/" && cp libelf/libelf.h libelf/gelf.h "$prefix/include/")
+}
+
+build_libbpf() {
+	unpack libbpf
+	make -C "$work/libbpf/src" -j"$jobs" BUILD_STATIC_ONLY=1 NO_PKG_CONFIG=1 CC="$cc" \
+		CFLAGS="$cflags -I$prefix/include" PREFIX="" LIBDIR=/lib DESTDIR="$prefix" install install_uapi_headers
+}
+
+build_protobuf_c() {
+	unpack protobuf-c
+	(cd "$work/protobuf-c" && $cc $cflags -I. -c protobuf-c/protobuf-c.c -o protobuf-c.o &&
+		ar rcsD "$prefix/lib/libprotobuf-c.a" protobuf-c.o &&
+		mkdir -p "$prefix/include/protobuf-c" && cp protobuf-c/protobuf-c.h "$prefix/include/protobuf-c/")
+}
+
+build() {
+	local name
+	mkdir -p "$prefix/lib" "$prefix/include" "$out/built"
+	[ -d "$prefix/include/linux" ] || kernel_headers
+	for name in "$@"; do
+		[ -f "$out/built/$name" ] && continue
+		printf 'deps: building %s\n' "$name"
+		"build_${name//-/_}" >"$out/built/$name.log" 2>&1 ||
+			die "building $name failed; see $out/built/$name.log: $(tail -n 3 "$out/built/$name.log")"
+		: >"$out/built/$name"
+	done
+}
+
+verb=${1:-}
+out=${2:-}
+[ -n "$out" ] || die "usage: deps.sh fetch|build OUT [NAME...]"
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+src=$out/src
+apt=$out/apt
+work=$out/work
+prefix=$out/prefix
+manifest=$out/manifest
+cc=${MUSL_CC:-musl-gcc}
+# Paths of the build directory must not reach the binary: two directories, one result.
+cflags="-O2 -g0 -fPIE -ffile-prefix-map=$out=/deps"
+jobs=$(nproc)
+shift 2
+
+case $verb in
+fetch) fetch ;;
+build)
+	[ -f "$manifest" ] || fetch
+	if [ $# -eq 0 ]; then
+		set -- $(locked | cut -d' ' -f1)
+	fi
+	build "$@"
+	;;
+*) die "unknown verb '$verb': fetch or build" ;;
+esac
