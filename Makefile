@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+# Read from top to bottom: settings, the binary, tests, checks, housekeeping. All output goes to build/.
+
+VERSION := 0.1.0
+B := build
+DEPS := $(B)/deps
+PREFIX := $(DEPS)/prefix
+GEN := $(B)/gen
+
+MUSL_CC ?= musl-gcc
+CC_HOST ?= gcc
+CLANG ?= clang-19
+BPFTOOL ?= $(or $(shell command -v bpftool),/usr/sbin/bpftool)
+CLANG_FORMAT ?= clang-format-19
+CLANG_TIDY ?= clang-tidy-19
+ARCH := x86
+MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
+
+ifeq ($(V),1)
+  Q :=
+  say := @:
+else
+  Q := @
+  say := @printf '  %-7s %s\n'
+endif
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all help setup setup-run setup-test deps run image test test-unit test-probes test-integration test-docker \
+	test-summary check format clean distclean bench
+
+all: $(B)/ringside
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  V=1 shows the commands; RUN_FOR=20s is how long make run lasts; PREBUILT=1 puts the built binary into the image'
+
+# ---------------------------------------------------------------- what must be installed
+
+# command:package
+BUILD_TOOLS := gcc:gcc musl-gcc:musl-tools clang-19:clang-19 protoc-c:protobuf-c-compiler m4:m4 bzip2:bzip2 \
+	xz:xz-utils awk:mawk git:git file:file
+BUILD_PACKAGES := $(foreach t,$(BUILD_TOOLS),$(lastword $(subst :, ,$(t)))) bpftool linux-libc-dev libc6-dev \
+	zlib1g-dev ca-certificates debian-archive-keyring
+TEST_PACKAGES := libcmocka-dev libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
+	bpftrace docker.io podman runc mmdebstrap libcap2-bin procps clang-format-19 clang-tidy-19 cppcheck
+APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+
+missing = $(strip $(foreach t,$(BUILD_TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(t)))),, \
+	$(lastword $(subst :, ,$(t))))) $(if $(wildcard $(BPFTOOL)),,bpftool))
+
+ifneq ($(filter-out help setup setup-run setup-test clean distclean run test .ci,$(or $(MAKECMDGOALS),all)),)
+  ifneq ($(missing),)
+    $(error missing packages: $(missing); run 'make setup' (as root, through apt) and try again)
+  endif
+endif
+
+setup: ## Install what building needs, through apt
+	@./container/setup.sh $(BUILD_PACKAGES)
+
+setup-test: ## Install what the tests and checks need as well
+	@./container/setup.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+# ---------------------------------------------------------------- dependencies, once
+
+DEPS_BUILT := $(DEPS)/built/all
+
+deps: $(DEPS_BUILT) ## Fetch, verify and build the pinned libraries
+
+$(DEPS_BUILT): container/deps.lock container/deps.sh
+	$(say) DEPS $(DEPS)
+	$(Q)container/deps.sh fetch $(DEPS)
+	$(Q)container/deps.sh build $(DEPS)
+	$(Q)touch $@
+
+# ---------------------------------------------------------------- generated sources
+
+PB := $(GEN)/ringside.pb-c
+SKELETONS := $(patsubst bpf/%.bpf.c,$(GEN)/%.skel.h,$(wildcard bpf/*.bpf.c))
+GENERATED := $(PB).h $(SKELETONS) $(GEN)/syscall_names.h
+
+$(PB).c: proto/ringside.proto
+	$(say) PROTO $<
+	@mkdir -p $(GEN)
+	$(Q)protoc-c --proto_path=proto --c_out=$(GEN) $<
+
+$(PB).h: $(PB).c ;
+
+# System call names by number, from the kernel's own headers of the machine that builds.
+$(GEN)/syscall_names.h: container/syscall_names.sh | $(DEPS_BUILT)
+	$(say) GEN $@
+	@mkdir -p $(GEN)
+	$(Q)container/syscall_names.sh $(PREFIX)/include/asm >$@
+
+BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
+	-Wno-address-of-packed-member -Wno-missing-declarations -Ibpf -Ibpf/lib -I$(PREFIX)/include \
+	-fdebug-compilation-dir=/ringside -ffile-prefix-map=$(CURDIR)=/ringside
+
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(DEPS_BUILT)
+	$(say) BPF $<
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@.full
+	$(Q)$(BPFTOOL) gen object $@ $@.full
+	@rm -f $@.full
+
+$(GEN)/%.skel.h: $(B)/bpf/%.bpf.o
+	$(say) SKEL $@
+	@mkdir -p $(GEN)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+
+# ---------------------------------------------------------------- the binary
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
+INCLUDES := -Isidecar -Ibpf -Ibpf/lib -isystem $(GEN)
+DEFINES := -D_GNU_SOURCE -DRINGSIDE_VERSION='"$(VERSION)"'
+CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fno-omit-frame-pointer \
+	-ffunction-sections -fdata-sections $(WARN) $(DEFINES) $(INCLUDES) -isystem $(PREFIX)/include \
+	-ffile-prefix-map=$(CURDIR)=/ringside
+LDFLAGS := -static -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,-z,relro,-z,noexecstack -L$(PREFIX)/lib
+LDLIBS := -lbpf -lelf -lz -lprotobuf-c
+
+SOURCES := $(wildcard sidecar/*.c sidecar/*/*.c)
+OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
+
+$(B)/ringside: $(B)/ringside.debug
+	$(say) STRIP $@
+	$(Q)strip -o $@ $<
+
+$(B)/ringside.debug: $(OBJECTS) $(B)/obj/ringside.pb-c.o | $(DEPS_BUILT)
+	$(say) LINK $@
+	$(Q)$(MUSL_CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/obj/%.o: %.c | $(DEPS_BUILT) $(GENERATED)
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/obj/ringside.pb-c.o: $(PB).c | $(DEPS_BUILT)
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) $(CFLAGS) -Wno-conversion -c $< -o $@
+
+-include $(OBJECTS:.o=.d) $(wildcard $(B)/bpf/*.d)
+
+# ---------------------------------------------------------------- use
+
+run: ## Install what is missing, build, show a demo's live stream for RUN_FOR=20s
+	@$(MAKE) --no-print-directory setup
+	@$(MAKE) --no-print-directory all
+	@container/demo.sh $(B)/ringside $(or $(RUN_FOR),20s)
+
+# ---------------------------------------------------------------- tests
+
+SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) $(DEFINES) $(INCLUDES) -isystem $(B)/unit/include -Itests/unit $(SAN)
+UNIT_SOURCES := $(wildcard sidecar/base/*.c sidecar/wire/*.c sidecar/spool/*.c sidecar/net/*.c sidecar/scope/text_*.c)
+UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/unit/%.o) $(B)/unit/ringside.pb-c.o $(B)/unit/protobuf-c.o
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+
+# protobuf-c once more, for glibc with the sanitizers.
+$(B)/unit/include/protobuf-c/protobuf-c.h: | $(DEPS_BUILT)
+	@mkdir -p $(@D)
+	@cp $(DEPS)/work/protobuf-c/protobuf-c/protobuf-c.h $@
+
+$(B)/unit/protobuf-c.o: $(B)/unit/include/protobuf-c/protobuf-c.h
+	$(Q)$(CC_HOST) -O1 -g $(SAN) -I$(B)/unit/include -c $(DEPS)/work/protobuf-c/protobuf-c/protobuf-c.c -o $@
+
+$(B)/unit/ringside.pb-c.o: $(PB).c $(B)/unit/include/protobuf-c/protobuf-c.h
+	$(Q)$(CC_HOST) $(UNIT_CFLAGS) -Wno-conversion -c $< -o $@
+
+$(B)/unit/%.o: %.c $(B)/unit/include/protobuf-c/protobuf-c.h | $(PB).h
+	$(say) CC $< '(unit)'
+	@mkdir -p $(@D)
+	$(Q)$(CC_HOST) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/unit/test_%: $(B)/unit/tests/unit/test_%.o $(UNIT_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CC_HOST) $(SAN) -o $@ $^ -lcmocka -lpthread
+
+-include $(UNIT_OBJECTS:.o=.d) $(wildcard $(B)/unit/tests/unit/*.d)
+.PRECIOUS: $(B)/unit/tests/unit/%.o
+
+# Small programs that make the events, for glibc, for musl's dynamic library, and static.
+WORKLOADS := $(patsubst tests/workload/%.c,%,$(wildcard tests/workload/*.c))
+WORKLOAD_GAI := $(filter gai%,$(WORKLOADS))
+WORKLOAD_BINARIES := $(WORKLOADS:%=$(B)/tests/%) $(WORKLOAD_GAI:%=$(B)/tests/musl/%) $(WORKLOAD_GAI:%=$(B)/tests/static/%)
+
+$(B)/tests/%: tests/workload/%.c
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC_HOST) -std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -o $@ $< -pthread -ldl
+
+$(B)/tests/musl/%: tests/workload/%.c | $(DEPS_BUILT)
+	$(say) CC $< '(musl)'
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_CC) -std=gnu11 -O1 -g -D_GNU_SOURCE -isystem $(PREFIX)/include -o $@ $< -pthread
+
+$(B)/tests/static/%: tests/workload/%.c
+	$(say) CC $< '(static)'
+	@mkdir -p $(@D)
+	$(Q)$(CC_HOST) -std=gnu11 -O1 -g -D_GNU_SOURCE -static -o $@ $< -pthread -ldl 2>/dev/null
+
+VENV := $(B)/venv/.done
+$(VENV): tests/requirements.txt
+	$(say) VENV $(B)/venv
+	$(Q)python3 -m venv $(B)/venv
+	$(Q)$(B)/venv/bin/pip install -q --disable-pip-version-check -r $<
+	$(Q)touch $@
+
+PYTEST := $(B)/venv/bin/python -m pytest -q -p no:cacheprovider
+tests-built: $(B)/ringside $(WORKLOAD_BINARIES) $(VENV)
+
+test: ## Install what is missing, build, run unit, probes, integration and docker tests (as root)
+	@$(MAKE) --no-print-directory setup-test
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory tests-built $(UNIT_TESTS)
+	@tests/run.sh
+
+unit-built: $(UNIT_TESTS)
+
+test-unit: $(UNIT_TESTS) ## Only the unit tests
+	@tests/run.sh unit
+
+test-probes: tests-built ## Only the probes' tests, on the real kernel
+	@tests/run.sh probes
+
+test-integration: tests-built ## Only the stream's tests
+	@tests/run.sh integration
+
+test-docker: tests-built ## Only the container tests, on real engines
+	@tests/run.sh docker
+
+# ---------------------------------------------------------------- checks
+
+FORMATTED := $(wildcard sidecar/*.[ch] sidecar/*/*.[ch] bpf/*.[ch] bpf/lib/*.[ch] tests/unit/*.[ch] tests/workload/*.[ch])
+
+check: $(GENERATED) ## Formatter, include rules, clang-tidy, cppcheck
+	@tests/check.sh "$(CLANG_FORMAT)" "$(CLANG_TIDY)" -- $(FORMATTED) -- $(CFLAGS)
+
+format: ## Apply the formatter
+	$(CLANG_FORMAT) -i $(FORMATTED)
+
+# ---------------------------------------------------------------- image
+
+image: ## Build the container image with docker, podman or buildah (PREBUILT=1: from the binary as built)
+	@VERSION=$(VERSION) PREBUILT=$(PREBUILT) container/image.sh
+
+# ---------------------------------------------------------------- housekeeping
+
+clean: ## Remove what we built
+	rm -rf $(filter-out $(DEPS) $(B)/venv,$(wildcard $(B)/*))
+
+distclean: ## Remove the dependencies too
+	rm -rf $(B)
