@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Tells user space in which cgroups a task is: `selfprobe_self` is run by BPF_PROG_TEST_RUN and so
+ * in the caller's own task, `selfprobe_tasks` walks the processes of the caller's PID namespace.
+ */
+#include <linux/bpf.h>
+#include <linux/types.h>
+
+#include "event.h"
+#include "cgroup.bpf.h"
+#include "selfprobe.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct upid___probe {
+	int nr;
+	void *ns;
+};
+
+struct pid___probe {
+	unsigned int level;
+	struct upid___probe numbers[1];
+};
+
+struct task_struct___probe {
+	int pid;
+	int tgid;
+	struct task_struct___probe *group_leader;
+	struct pid___probe *thread_pid;
+};
+
+struct bpf_iter_meta___probe {
+	struct seq_file *seq;
+};
+
+struct bpf_iter__task___probe {
+	struct bpf_iter_meta___probe *meta;
+	struct task_struct___probe *task;
+};
+
+#pragma clang attribute pop
+
+/* The process that the iterator is asked for, by its number in the reader's namespace; 0: all. */
+__u32 wanted;
+/* Too large for the stack. One task uses it at a time: the one that loaded this object. */
+struct selfprobe_task found;
+
+static __always_inline void pid_number(const struct pid___probe *pid, __u32 level,
+				       struct upid___probe *ret_upid)
+{
+	const void *numbers =
+		(const void *)pid + bpf_core_field_offset(struct pid___probe, numbers);
+	const struct upid___probe *upid = numbers + level * bpf_core_type_size(struct upid___probe);
+
+	ret_upid->nr = BPF_CORE_READ(upid, nr);
+	ret_upid->ns = BPF_CORE_READ(upid, ns);
+}
+
+/* The process' number in the PID namespace of the task that runs this program. */
+static __always_inline __u32 tgid_here(const struct pid___probe *pid)
+{
+	const struct task_struct___probe *reader = (void *)bpf_get_current_task();
+	const struct pid___probe *reader_pid = BPF_CORE_READ(reader, thread_pid);
+	__u32 level = BPF_CORE_READ(reader_pid, level);
+	struct upid___probe here = {}, there = {};
+
+	if (!pid || BPF_CORE_READ(pid, level) < level)
+		return 0;
+	pid_number(reader_pid, level, &here);
+	pid_number(pid, level, &there);
+	return here.ns == there.ns ? (__u32)there.nr : 0;
+}
+
+static __always_inline void chain_read(const void *task, __u32 hierarchy,
+				       struct selfprobe_chain *chain)
+{
+	const struct cgroup *cgroup = cgroup_of(task, hierarchy);
+	const struct kernfs_node *node;
+	__u32 count = 0;
+
+	chain->count = 0;
+	if (!cgroup || (hierarchy != HIERARCHY_V2 && !cgroup_in_v1(task, cgroup)))
+		return;
+	chain->level = cgroup_level(cgroup);
+	node = BPF_CORE_READ(cgroup, kn);
+	for (int i = 0; i < SELFPROBE_DEPTH; i++) {
+		if (!node)
+			break;
+		chain->nodes[i].id = BPF_CORE_READ(node, id);
+		bpf_probe_read_kernel_str(chain->nodes[i].name, SELFPROBE_NAME,
+					  BPF_CORE_READ(node, name));
+		node = cgroup_node_parent(node);
+		count++;
+	}
+	chain->count = count;
+}
+
+static __always_inline void task_read(const struct task_struct___probe *task, __u32 ns_tgid)
+{
+	found.tgid = BPF_CORE_READ(task, tgid);
+	found.ns_tgid = ns_tgid;
+	found.pid_level = BPF_CORE_READ(task, thread_pid, level);
+	chain_read(task, HIERARCHY_V2, &found.chains[HIERARCHY_V2]);
+	chain_read(task, HIERARCHY_MEMORY, &found.chains[HIERARCHY_MEMORY]);
+	chain_read(task, HIERARCHY_PIDS, &found.chains[HIERARCHY_PIDS]);
+}
+
+SEC("raw_tp")
+int selfprobe_self(void *ctx)
+{
+	const struct task_struct___probe *task = (void *)bpf_get_current_task();
+
+	task_read(task, tgid_here(BPF_CORE_READ(task, group_leader, thread_pid)));
+	return 0;
+}
+
+SEC("iter/task")
+int selfprobe_tasks(struct bpf_iter__task___probe *ctx)
+{
+	const struct task_struct___probe *task = ctx->task;
+	__u32 ns_tgid;
+
+	/* NULL ends the walk; threads other than the leader are passed over. */
+	if (!task || task->pid != task->tgid)
+		return 0;
+	ns_tgid = tgid_here(task->thread_pid);
+	if (wanted && ns_tgid != wanted)
+		return 0;
+	task_read(task, ns_tgid);
+	bpf_seq_write(ctx->meta->seq, &found, sizeof(found));
+	return 0;
+}
