@@ -103,6 +103,8 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(DEPS_BUILT)
 	$(Q)$(BPFTOOL) gen object $@ $@.full
 	@rm -f $@.full
 
+.SECONDARY: $(SKELETONS:$(GEN)/%.skel.h=$(B)/bpf/%.bpf.o)
+
 $(GEN)/%.skel.h: $(B)/bpf/%.bpf.o
 	$(say) SKEL $@
 	@mkdir -p $(GEN)

@@ -76,11 +76,18 @@ struct event_account {
 	__u64 lost[LOST_REASONS];
 };
 
+/* What a sleeping reader waits for. */
+enum wake_on {
+	WAKE_NONE = 0, /* it is awake */
+	WAKE_ANY = 1,
+	WAKE_THRESHOLD = 2,
+};
+
 /* One ring's wake-up state, in memory that both sides map. */
 struct event_wakeup {
-	__u32 asleep; /* 1: the reader is about to sleep; BPF takes it back to 0 and wakes it */
+	__u32 asleep; /* enum wake_on; BPF takes it back to WAKE_NONE and wakes the reader */
 	__u32 reserved;
-	__u64 threshold; /* bytes of unread data at which a submit wakes the reader whatever its state */
+	__u64 threshold; /* bytes of unread data for WAKE_THRESHOLD */
 };
 
 /* Hierarchy of a cgroup id. */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Whether a task is observed: its cgroup, at this moment, is one of the scopes or below one, and below no exclusion. The
+ * scopes are constants of the loaded program.
+ */
+#ifndef RINGSIDE_SCOPE_BPF_H
+#define RINGSIDE_SCOPE_BPF_H
+
+#include "event.h"
+#include "cgroup.bpf.h"
+
+const volatile struct scope_entry scopes[SCOPE_MAX] = {};
+const volatile __u32 scope_count = 0;
+/* bpf_get_current_ancestor_cgroup_id may be called from tracing programs (5.11, not 5.10). */
+const volatile bool scope_helper = false;
+/* The sidecar's own process, which is not observed; 0 with --include-self. */
+const volatile __u32 self_tgid = 0;
+/* The sidecar's PID namespace: its depth and inode; depth 0: the initial one, no second numbers. */
+const volatile __u32 pidns_level = 0;
+const volatile __u32 pidns_inode = 0;
+
+struct scope_match {
+	__u64 cgroup_id;
+	__u32 hierarchy;
+};
+
+static __always_inline __u64 scope_ancestor_id(const void *task, const volatile struct scope_entry *entry)
+{
+	const struct cgroup *cgroup = cgroup_of(task, entry->hierarchy);
+
+	if (entry->hierarchy != HIERARCHY_V2 && !cgroup_in_v1(task, cgroup))
+		return 0;
+	return cgroup_ancestor_id(cgroup, entry->level);
+}
+
+/* For any task. */
+static __noinline bool scope_task(const void *task, struct scope_match *ret_match)
+{
+	bool inside = false;
+
+	for (__u32 i = 0; i < SCOPE_MAX; i++) {
+		if (i >= scope_count)
+			break;
+		if (scope_ancestor_id(task, &scopes[i]) != scopes[i].id)
+			continue;
+		if (scopes[i].exclude)
+			return false;
+		if (!inside) {
+			ret_match->hierarchy = scopes[i].hierarchy;
+			ret_match->cgroup_id = cgroup_id(cgroup_of(task, scopes[i].hierarchy));
+			inside = true;
+		}
+	}
+	return inside;
+}
+
+/* For the current task: those outside pay for this, so it must be cheap. */
+static __always_inline bool scope_current(struct scope_match *ret_match)
+{
+	if (!scope_helper)
+		return scope_task((void *)bpf_get_current_task(), ret_match);
+	if (scope_count == 1 && scopes[0].hierarchy == HIERARCHY_V2) {
+		if (bpf_get_current_ancestor_cgroup_id(scopes[0].level) != scopes[0].id)
+			return false;
+		ret_match->hierarchy = HIERARCHY_V2;
+		ret_match->cgroup_id = bpf_get_current_cgroup_id();
+		return true;
+	}
+	return scope_task((void *)bpf_get_current_task(), ret_match);
+}
+
+static __always_inline bool scope_self(__u32 tgid)
+{
+	return self_tgid && tgid == self_tgid;
+}
+
+/* The task's number in the sidecar's PID namespace; 0: none. */
+static __always_inline __u32 scope_ns_pid(const struct task_struct *task)
+{
+	struct pid *pid;
+	struct upid upid = {};
+
+	if (!pidns_level)
+		return 0;
+	pid = BPF_CORE_READ(task, thread_pid);
+	if (BPF_CORE_READ(pid, level) < pidns_level)
+		return 0;
+	const void *slot = (const void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			   pidns_level * bpf_core_type_size(struct upid);
+	struct pid_namespace *ns = NULL;
+	bpf_probe_read_kernel(&ns, sizeof(ns), slot + bpf_core_field_offset(struct upid, ns));
+	if (BPF_CORE_READ(ns, ns.inum) != pidns_inode)
+		return 0;
+	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr), slot + bpf_core_field_offset(struct upid, nr));
+	return (__u32)upid.nr;
+}
+
+#endif

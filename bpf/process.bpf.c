@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* fork, exec and exit of the processes in scope, and a snapshot of those that ran before. */
+#include "kernel.bpf.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+#include "process.h"
+#include "event.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* sched_process_exit has `group_dead` on newer kernels only. The reader asks the kernel's BTF. */
+const volatile bool exit_has_group_dead = false;
+const volatile __u64 page_size = 4096;
+
+struct process_key {
+	__u64 start_time;
+	__u64 tgid;
+};
+
+/* While the snapshot is taken: processes that need no snapshot record (they ran exec since, or have one). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct process_key);
+	__type(value, __u8);
+} snapshot_seen SEC(".maps");
+
+/* Exits claimed where the kernel does not say which thread is the last. Evicting an old claim is harmless: it is needed for
+ * as long as the threads of one process leave at the same moment. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct process_key);
+	__type(value, __u8);
+} exit_claims SEC(".maps");
+
+/* Set by the reader around the snapshot. */
+struct snapshot_state snapshot = {};
+
+static __always_inline struct process_key process_key_of(const struct task_struct *task)
+{
+	const struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct process_key key = {
+		.start_time = BPF_CORE_READ(leader, start_boottime),
+		.tgid = (__u32)BPF_CORE_READ(task, tgid),
+	};
+	return key;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct event_account *account;
+	struct scope_match match = {};
+	struct fork_event *event;
+
+	if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
+		return 0;
+	if (!scope_current(&match) && !scope_task(child, &match))
+		return 0;
+	if (scope_self(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	account = event_account_of(PROBE_PROCESS);
+	if (!account)
+		return 0;
+	__sync_fetch_and_add(&account->produced, 1);
+	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event), 0);
+	if (!event) {
+		event_ring_lost(account, &ring_lifecycle, sizeof(*event));
+		return 0;
+	}
+	event_fill(&event->header, EVENT_FORK, sizeof(*event), &match);
+	event->child = (__u32)BPF_CORE_READ(child, tgid);
+	event->child_start = BPF_CORE_READ(child, start_boottime);
+	event->reserved = 0;
+	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_lifecycle, RING_LIFECYCLE));
+	return 0;
+}
+
+/* Fills what exec and snapshot records have in common, but for the header and the texts. */
+static __always_inline void exec_fill(struct exec_event *event, const struct task_struct *task)
+{
+	const struct cred *cred = BPF_CORE_READ(task, real_cred);
+	const struct mm_struct *mm = BPF_CORE_READ(task, mm);
+
+	event->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	event->ppid = (__u32)BPF_CORE_READ(task, real_parent, tgid);
+	event->uid = BPF_CORE_READ(cred, uid.val);
+	event->gid = BPF_CORE_READ(cred, gid.val);
+	event->argv_bytes = BPF_CORE_READ(mm, arg_end) - BPF_CORE_READ(mm, arg_start);
+	event->filename_length = 0;
+	event->argv_length = 0;
+}
+
+/* Appends a kernel text behind the record. Returns the record's new length. */
+static __always_inline __u32 exec_filename(struct exec_event *event, const void *text)
+{
+	long length = bpf_probe_read_kernel_str((void *)event + sizeof(*event), PROCESS_PATH, text);
+
+	if (length <= 0 || length > PROCESS_PATH) {
+		event->header.flags |= EVENT_FAULT;
+		length = 1;
+	}
+	event->filename_length = (__u16)(length - 1);
+	return sizeof(*event) + (__u32)length - 1;
+}
+
+static __always_inline __u32 exec_argv(struct exec_event *event, const struct task_struct *task, __u32 length)
+{
+	__u64 start = BPF_CORE_READ(task, mm, arg_start);
+	__u64 bytes = event->argv_bytes;
+
+	if (bytes > PROCESS_ARGV) {
+		bytes = PROCESS_ARGV;
+		event->header.flags |= EVENT_TRUNCATED;
+	}
+	length &= 8191;
+	if (bytes && bpf_probe_read_user((void *)event + length, bytes & 8191, (void *)start)) {
+		event->header.flags |= EVENT_FAULT;
+		bytes = 0;
+	}
+	event->argv_length = (__u16)bytes;
+	return length + (__u32)bytes;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct event_account *account;
+	struct scope_match match = {};
+	struct exec_event *event;
+	__u32 slot, length;
+
+	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	account = event_account_of(PROBE_PROCESS);
+	if (!account)
+		return 0;
+	if (snapshot.running) {
+		struct process_key key = process_key_of(task);
+		__u8 one = 1;
+
+		bpf_map_update_elem(&snapshot_seen, &key, &one, BPF_ANY);
+	}
+	__sync_fetch_and_add(&account->produced, 1);
+	event = (struct exec_event *)scratch_claim(account, &slot);
+	if (!event)
+		return 0;
+	event_fill(&event->header, EVENT_EXEC, 0, &match);
+	exec_fill(event, task);
+	length = exec_filename(event, BPF_CORE_READ(bprm, filename));
+	length = exec_argv(event, task, length);
+	event->header.length = length;
+	event_output(account, &ring_lifecycle, event, length & (SCRATCH_SIZE - 1));
+	scratch_release(slot);
+	return 0;
+}
+
+/* Whether this is the last thread of its process to leave; says so to one of them only. */
+static __always_inline bool exit_is_last(const struct task_struct *task, unsigned long long *ctx)
+{
+	struct process_key key;
+	__u8 one = 1;
+
+	if (exit_has_group_dead)
+		return ctx[1] & 1;
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return false;
+	key = process_key_of(task);
+	return !bpf_map_update_elem(&exit_claims, &key, &one, BPF_NOEXIST);
+}
+
+/* Time on a CPU of all threads: of those that are gone, and of those still on the list. */
+static __always_inline __u64 exit_cpu_ns(const struct signal_struct *signal)
+{
+	const struct list_head *head = (const void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
+	const struct list_head *node = BPF_CORE_READ(head, next);
+	__u64 total = BPF_CORE_READ(signal, sum_sched_runtime);
+
+	for (int i = 0; i < 256; i++) {
+		const struct task_struct *thread;
+
+		if (!node || node == head)
+			break;
+		thread = (const void *)node - bpf_core_field_offset(struct task_struct, thread_node);
+		total += BPF_CORE_READ(thread, se.sum_exec_runtime);
+		node = BPF_CORE_READ(node, next);
+	}
+	return total;
+}
+
+SEC("tp_btf/sched_process_exit")
+int process_exit(unsigned long long *ctx)
+{
+	const struct task_struct *task = (const struct task_struct *)bpf_get_current_task();
+	const struct signal_struct *signal;
+	struct event_account *account;
+	struct scope_match match = {};
+	struct exit_event *event;
+
+	if (!exit_is_last(task, ctx))
+		return 0;
+	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	account = event_account_of(PROBE_PROCESS);
+	if (!account)
+		return 0;
+	__sync_fetch_and_add(&account->produced, 1);
+	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event), 0);
+	if (!event) {
+		event_ring_lost(account, &ring_lifecycle, sizeof(*event));
+		return 0;
+	}
+	event_fill(&event->header, EVENT_EXIT, sizeof(*event), &match);
+	signal = BPF_CORE_READ(task, signal);
+	event->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	event->duration_ns = event->header.time_ns - event->start_time;
+	event->cpu_ns = exit_cpu_ns(signal);
+	event->rss_peak_bytes = BPF_CORE_READ(signal, maxrss) * page_size;
+	/* As wait_task_zombie() decides it. */
+	event->status = (__u32)(BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ?
+					BPF_CORE_READ(signal, group_exit_code) :
+					BPF_CORE_READ(task, group_leader, exit_code));
+	event->reserved = 0;
+	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_lifecycle, RING_LIFECYCLE));
+	return 0;
+}
+
+/* One process that ran before the probe was attached. Arguments and path are added by the reader from /proc. */
+static __always_inline void snapshot_task(const struct task_struct *task)
+{
+	struct process_key key = process_key_of(task);
+	struct event_account *account;
+	struct scope_match match = {};
+	struct exec_event *event;
+	__u32 slot, length;
+	__u8 one = 1;
+
+	if (BPF_CORE_READ(task, pid) != (int)key.tgid || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
+	    key.start_time >= snapshot.attached_ns || key.start_time < snapshot.resume_ns || !BPF_CORE_READ(task, mm))
+		return;
+	if (!scope_task(task, &match) || scope_self((__u32)key.tgid) || bpf_map_lookup_elem(&snapshot_seen, &key))
+		return;
+	if (bpf_ringbuf_query(&ring_lifecycle, BPF_RB_AVAIL_DATA) > snapshot.pause_bytes) {
+		if (!snapshot.next_ns || key.start_time < snapshot.next_ns)
+			snapshot.next_ns = key.start_time;
+		return;
+	}
+	account = event_account_of(PROBE_PROCESS);
+	if (!account)
+		return;
+	if (bpf_map_update_elem(&snapshot_seen, &key, &one, BPF_NOEXIST))
+		return;
+	__sync_fetch_and_add(&account->produced, 1);
+	event = (struct exec_event *)scratch_claim(account, &slot);
+	if (!event)
+		return;
+	__builtin_memset(&event->header, 0, sizeof(event->header));
+	event->header.kind = EVENT_EXEC;
+	event->header.flags = EVENT_SNAPSHOT;
+	event->header.time_ns = bpf_ktime_get_boot_ns();
+	event->header.cgroup_id = match.cgroup_id;
+	event->header.hierarchy = (__u16)match.hierarchy;
+	event->header.tgid = (__u32)key.tgid;
+	event->header.tid = (__u32)key.tgid;
+	event->header.ns_tgid = scope_ns_pid(task);
+	event->header.ns_tid = event->header.ns_tgid;
+	event->header.cpu = bpf_get_smp_processor_id();
+	bpf_probe_read_kernel(event->header.comm, sizeof(event->header.comm),
+			      (const void *)task + bpf_core_field_offset(struct task_struct, comm));
+	event_note_cgroup(task, &match);
+	exec_fill(event, task);
+	length = exec_filename(event, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name));
+	event->header.length = length;
+	event_output(account, &ring_lifecycle, event, length & (SCRATCH_SIZE - 1));
+	scratch_release(slot);
+}
+
+/* All processes of the host: open-coded iterator, 6.7, c68a78ffe2cb ("bpf: Introduce task open coded iterator kfuncs"). */
+struct bpf_iter_task {
+	__u64 opaque[3];
+} __attribute__((aligned(8)));
+#define BPF_TASK_ITER_ALL_PROCS 0
+extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task, unsigned int flags) __ksym __weak;
+extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym __weak;
+extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym __weak;
+
+SEC("raw_tp")
+int process_snapshot_all(void *ctx)
+{
+	struct bpf_iter_task it;
+	struct task_struct *task;
+
+	bpf_iter_task_new(&it, NULL, BPF_TASK_ITER_ALL_PROCS);
+	while ((task = bpf_iter_task_next(&it)))
+		snapshot_task(task);
+	bpf_iter_task_destroy(&it);
+	return 0;
+}
+
+/* Before that: the processes of the sidecar's own PID namespace. */
+SEC("iter/task")
+int process_snapshot_visible(struct bpf_iter__task *ctx)
+{
+	const struct task_struct *task = ctx->task;
+
+	barrier_var(task); /* or the compiler loads it twice, and the verifier has checked the other one */
+	if (task)
+		snapshot_task(task);
+	return 0;
+}

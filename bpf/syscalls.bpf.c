@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * System calls: counts of each, and a record of each write. One program at the return of every call of the host, so what
+ * it does for tasks outside the scope must be next to nothing; the program at the entry is attached for latencies only.
+ */
+#include "kernel.bpf.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+#include "syscalls.h"
+#include "event.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const volatile bool counting = false;
+const volatile bool writing = false;
+const volatile bool timing = false;
+const volatile __u64 write_min_bytes = 0;
+const volatile __u32 write_sample = 1;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct syscall_key);
+	__type(value, struct syscall_count);
+} counts SEC(".maps");
+
+/* What found no row. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct syscall_count);
+} counts_other SEC(".maps");
+
+/* Calls since the last one that was recorded, of each CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} write_skipped SEC(".maps");
+
+/* When the task's present call began, CLOCK_BOOTTIME ns; 0: outside the scope, or not seen. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} entered SEC(".maps");
+
+struct iovec {
+	__u64 base;
+	__u64 length;
+};
+#define IOV_CHUNK 8
+#define IOV_MAX 1024
+
+static __always_inline bool is_ia32(const struct task_struct *task)
+{
+	return task->thread_info.status & TS_COMPAT;
+}
+
+static __always_inline struct syscall_count *count_row(const struct syscall_key *key)
+{
+	struct syscall_count *row = bpf_map_lookup_elem(&counts, key);
+	struct syscall_count zero = {};
+	__u32 other = 0;
+
+	if (row)
+		return row;
+	bpf_map_update_elem(&counts, key, &zero, BPF_NOEXIST);
+	row = bpf_map_lookup_elem(&counts, key);
+	return row ? row : bpf_map_lookup_elem(&counts_other, &other);
+}
+
+static __always_inline void count_call(const struct scope_match *match, __u32 nr, bool ia32, long returned, __u64 latency)
+{
+	struct syscall_key key = {
+		.cgroup_id = match->cgroup_id,
+		.hierarchy = (__u16)match->hierarchy,
+		.ia32 = ia32,
+		.nr = nr,
+	};
+	struct syscall_count *row = count_row(&key);
+
+	if (!row)
+		return;
+	if (!row->since_ns) {
+		row->since_ns = bpf_ktime_get_boot_ns();
+		event_note_cgroup((void *)bpf_get_current_task(), match);
+	}
+	__sync_fetch_and_add(&row->count, 1);
+	if (returned < 0 && returned >= -4095)
+		__sync_fetch_and_add(&row->errors, 1);
+	if (latency)
+		__sync_fetch_and_add(&row->total_ns, latency);
+}
+
+/* Sum of an iovec's lengths, in chunks; false where a part can't be read, with the sum of what came before it. */
+static __noinline bool iov_bytes(__u64 address, __u64 count, __u64 *ret_bytes)
+{
+	struct iovec chunk[IOV_CHUNK];
+	__u64 sum = 0;
+	bool whole = true;
+
+	for (__u32 i = 0; i < IOV_MAX / IOV_CHUNK; i++) {
+		__u64 left = count - i * IOV_CHUNK;
+
+		if (i * IOV_CHUNK >= count)
+			break;
+		__builtin_memset(chunk, 0, sizeof(chunk));
+		if (left > IOV_CHUNK)
+			left = IOV_CHUNK;
+		if (bpf_probe_read_user(chunk, (left & 15) * sizeof(chunk[0]), (void *)(address + i * sizeof(chunk)))) {
+			whole = false;
+			break;
+		}
+		for (int j = 0; j < IOV_CHUNK; j++)
+			sum += chunk[j].length;
+	}
+	*ret_bytes = sum;
+	return whole && count <= IOV_MAX;
+}
+
+/* write, pwrite64; then writev, pwritev: x86-64 numbers, and those of 32-bit callers. */
+static __always_inline bool is_write(__u64 nr, bool ia32, bool *ret_vector)
+{
+	if (ia32) {
+		*ret_vector = nr == 146 || nr == 334;
+		return nr == 4 || nr == 181 || *ret_vector;
+	}
+	*ret_vector = nr == 20 || nr == 296;
+	return nr == 1 || nr == 18 || *ret_vector;
+}
+
+static __always_inline bool write_is_sampled(void)
+{
+	__u32 zero = 0;
+	__u32 *skipped;
+
+	if (write_sample <= 1)
+		return true;
+	skipped = bpf_map_lookup_elem(&write_skipped, &zero);
+	if (!skipped)
+		return true;
+	*skipped += 1;
+	if (*skipped < write_sample)
+		return false;
+	*skipped = 0;
+	return true;
+}
+
+static __always_inline void record_write(const struct pt_regs *regs, const struct scope_match *match, __u32 nr, bool ia32,
+					 bool vector, long returned, __u64 latency)
+{
+	struct event_account *account;
+	struct write_event *event;
+	__u64 requested = regs->dx;
+	__u16 flags = ia32 ? EVENT_IA32 : 0;
+
+	if (ia32)
+		requested = (__u32)requested;
+	if (vector && (ia32 || !iov_bytes(regs->si, requested, &requested))) {
+		flags |= EVENT_PARTIAL;
+		if (ia32)
+			requested = 0;
+	}
+	if (requested < write_min_bytes || !write_is_sampled())
+		return;
+	account = event_account_of(PROBE_WRITE);
+	if (!account)
+		return;
+	__sync_fetch_and_add(&account->produced, 1);
+	event = bpf_ringbuf_reserve(&ring_samples, sizeof(*event), 0);
+	if (!event) {
+		event_ring_lost(account, &ring_samples, sizeof(*event));
+		return;
+	}
+	event_fill(&event->header, EVENT_WRITE, sizeof(*event), match);
+	event->header.flags = flags;
+	event->requested = requested;
+	event->returned = returned;
+	event->latency_ns = latency;
+	event->fd = (__s32)regs->di;
+	event->syscall = (__u16)nr;
+	event->reserved = 0;
+	event->sample = write_sample;
+	event->reserved2 = 0;
+	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_samples, RING_SAMPLES));
+}
+
+/* Time since the present call's entry; 0: the entry was outside the scope. Forgets the entry. */
+static __always_inline __u64 call_latency(struct task_struct *task)
+{
+	__u64 *start = bpf_task_storage_get(&entered, task, NULL, 0);
+	__u64 latency = 0;
+
+	if (start && *start) {
+		latency = bpf_ktime_get_boot_ns() - *start;
+		*start = 0;
+	}
+	return latency;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
+{
+	struct task_struct *task;
+	struct scope_match match;
+	__u64 latency = 0;
+	bool ia32, vector;
+	__s64 nr;
+
+	if (!scope_current(&match)) {
+		if (timing)
+			call_latency(bpf_get_current_task_btf());
+		return 0;
+	}
+	if (scope_self(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	task = bpf_get_current_task_btf();
+	ia32 = is_ia32(task);
+	nr = (__s64)regs->orig_ax;
+	/* A signal handler's return has put the interrupted context's registers back, whose orig_ax is -1. */
+	if (nr == -1)
+		nr = ia32 ? 173 : 15;
+	if (timing)
+		latency = call_latency(task);
+	if (counting)
+		count_call(&match, (__u32)nr, ia32, returned, latency);
+	if (writing && is_write((__u32)nr, ia32, &vector))
+		record_write(regs, &match, (__u32)nr, ia32, vector, returned, latency);
+	return 0;
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(syscalls_enter, struct pt_regs *regs, long nr)
+{
+	struct scope_match match;
+	__u64 *start;
+
+	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	start = bpf_task_storage_get(&entered, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (start)
+		*start = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+/* exit and exit_group do not return: a thread that leaves by one of them is still in it here. */
+SEC("tp_btf/sched_process_exit")
+int syscalls_process_exit(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	struct scope_match match;
+	bool ia32;
+	__u64 nr;
+
+	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
+		return 0;
+	ia32 = is_ia32(task);
+	nr = regs->orig_ax;
+	if (ia32 ? nr == 1 || nr == 252 : nr == 60 || nr == 231)
+		count_call(&match, (__u32)nr, ia32, 0, 0);
+	return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rings and the accounts, which all families of BPF programs share: made here, lent to each object before it is loaded.
+ * The reader's thread alone uses this.
+ *
+ *   BPF: produced++ -> reserve (or lost[reason]++) -> submit ~~ring~~> events_drain: taken++ -> take()
+ *
+ * A sleeping reader is woken by BPF (see enum wake_on): events_sleep says what it waits for and must be followed by a look at
+ * the rings (events_pending) before the reader really sleeps.
+ */
+#ifndef RINGSIDE_KERNEL_EVENTS_H
+#define RINGSIDE_KERNEL_EVENTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/types.h>
+
+#include "event.h"
+
+struct bpf_object;
+struct events;
+
+struct events_config {
+	size_t ring_bytes[RINGS]; /* a power of two, at least one page */
+	const struct scope_entry *scopes; /* SCOPE_MAX at most */
+	size_t scope_count;
+	bool include_self;
+	/* Called for each record, in ring order. */
+	void (*take)(void *context, uint32_t ring, const struct event_header *event);
+	void *context;
+};
+
+/* What a probe's programs counted, summed over CPUs, and what was taken. */
+struct probe_account {
+	uint64_t produced;
+	uint64_t lost[LOST_REASONS];
+	uint64_t taken;
+};
+
+/* Makes the maps. -errno: the kernel refuses one; ret_what names it (static text). */
+int events_new(const struct events_config *config, struct events **ret_events, const char **ret_what);
+void events_free(struct events *events);
+
+/*
+ * Before bpf_object__load: lends the shared maps to the object and sets the constants that every family has (scope, PID
+ * namespace, the sidecar's own process).
+ */
+int events_lend(struct events *events, struct bpf_object *object);
+
+/* Sets one constant (`const volatile`) of an object that is not loaded yet. -ENOENT: it has none of that name and size. */
+int object_set(struct bpf_object *object, const char *name, const void *value, size_t size);
+
+/* For epoll: readable when BPF woke the reader. */
+int events_fd(const struct events *events, uint32_t ring);
+/* Takes all that is there. Returns the number of records. */
+size_t events_drain(struct events *events, uint32_t ring);
+/* Says what wakes the reader from now on: any record, or half a ring of them. */
+void events_sleep(struct events *events, enum wake_on on);
+bool events_pending(const struct events *events);
+
+int events_account(struct events *events, uint32_t probe, struct probe_account *ret_account);
+/* For records that user space makes or unmakes in a probe's name. */
+void events_count_taken(struct events *events, uint32_t probe);
+
+/* Name and container of a cgroup that records carried, as batches ask for them (struct cgroup_namer). */
+void events_name_cgroup(void *events, uint64_t id, uint32_t hierarchy, const char **ret_name, const char **ret_container);
+
+/* Runs of the program that the kernel skipped; 0 where it does not count them. */
+uint64_t events_missed(int program_fd);
+
+/* Bytes of kernel and mapped memory that the rings and tables take: for the memory budget. */
+size_t events_memory(const struct events_config *config);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the sidecar learns about itself by a BPF program that runs in its own task. Errors are -errno of bpf(). */
+#ifndef RINGSIDE_KERNEL_SELF_H
+#define RINGSIDE_KERNEL_SELF_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+#include "own_task.h"
+
+int self_read(struct self_process *ret_self);
+/* bpf_get_current_ancestor_cgroup_id may be called from tracing programs: 5.11 and later. */
+bool self_has_ancestor_helper(void);
+
+#endif
