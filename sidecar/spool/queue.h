@@ -12,38 +12,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QUEUE_STREAMS 2
-
-enum queue_item {
-	QUEUE_BATCH, /* sequenced: stream, first, last */
-	QUEUE_GAP, /* sequenced */
-	QUEUE_COUNTERS, /* latest value */
-	QUEUE_HEARTBEAT, /* latest value, sent after all batches pushed before it */
-};
-
-/* A frame as the sender sees it; borrowed until it is released. */
-struct queue_frame {
-	enum queue_item item;
-	uint32_t stream;
-	uint64_t first, last; /* sequence numbers, both included */
-	const uint8_t *data; /* a whole delimited AgentFrame; NULL for QUEUE_GAP (cause says why) */
-	size_t length;
-	uint32_t cause;
-	uint64_t ticket; /* order of pushing */
-};
+#include "wire/queued.h"
 
 struct queue;
 
-/* Allocates its arena of `bytes` at once. NULL: no memory. */
+/*
+ * Allocates its arena of `bytes` at once; samples never hold more than three quarters of it. NULL: no memory, or no room for
+ * one small frame.
+ */
 struct queue *queue_new(size_t bytes);
 void queue_free(struct queue *queue);
-/* An eventfd that is readable when something was pushed; owned by the queue. */
+/* An eventfd that is readable when something was pushed since queue_next had nothing; owned by the queue, read by the sender. */
 int queue_fd(const struct queue *queue);
 
 /* Copies the frame in; never blocks, never fails: where there is no room, older frames become gaps (or this one does). */
-void queue_push_batch(struct queue *queue, uint32_t stream, uint64_t first, uint64_t last, const uint8_t *data, size_t length);
+void queue_push_batch(struct queue *queue, uint32_t stream, uint64_t first, uint64_t last,
+		      const uint8_t *data, size_t length);
 /* Records that were taken and could not be framed: they become a gap. */
-void queue_push_gap(struct queue *queue, uint32_t stream, uint64_t first, uint64_t last, uint32_t cause);
+void queue_push_gap(struct queue *queue, uint32_t stream, uint64_t first, uint64_t last,
+		    uint32_t cause);
 void queue_push_counters(struct queue *queue, const uint8_t *data, size_t length);
 void queue_push_heartbeat(struct queue *queue, const uint8_t *data, size_t length);
 
@@ -57,7 +44,7 @@ void queue_rewind(struct queue *queue);
 /* Lowest sequence number not acknowledged, and records evicted by cause (index cause - 1), of one stream. */
 uint64_t queue_unacked(const struct queue *queue, uint32_t stream);
 void queue_evicted(const struct queue *queue, uint32_t stream, uint64_t ret_by_cause[2]);
-/* Everything pushed so far is acknowledged. */
+/* Everything pushed so far is acknowledged; counters and accounting: handed out. */
 bool queue_empty(const struct queue *queue);
 
 #endif
