@@ -16,7 +16,7 @@ struct buf {
 	size_t head;
 	size_t tail;
 	size_t capacity; /* allocated now */
-	size_t limit; /* grows up to this by doubling */
+	size_t limit;	 /* grows up to this by doubling */
 };
 
 /* Allocates `initial` bytes (0: none yet). 0 or -ENOMEM. */

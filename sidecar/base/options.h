@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 enum option_type {
-	OPTION_FLAG, /* bool: given; in the environment 1, true, 0 or false */
-	OPTION_TEXT, /* const char * */
-	OPTION_SIZE, /* uint64_t bytes: 64k, 1M, 2G */
-	OPTION_TIME, /* uint64_t ns: 10ms, 1s, 2m, 1h */
-	OPTION_NUMBER, /* uint64_t */
-	OPTION_LIST, /* struct option_list; repeatable */
+	OPTION_FLAG,	   /* bool: given; in the environment 1, true, 0 or false */
+	OPTION_TEXT,	   /* const char * */
+	OPTION_SIZE,	   /* uint64_t bytes: 64k, 1M, 2G */
+	OPTION_TIME,	   /* uint64_t ns: 10ms, 1s, 2m, 1h */
+	OPTION_NUMBER,	   /* uint64_t */
+	OPTION_LIST,	   /* struct option_list; repeatable */
 	OPTION_COMMA_LIST, /* struct option_list; repeatable, and comma-separated */
 };
 
@@ -31,9 +31,9 @@ struct option_def {
 	const char *name; /* without the dashes */
 	enum option_type type;
 	const char *argument; /* shown in --help: HOST:PORT; NULL for flags */
-	const char *help; /* one line; the default in parentheses at its end */
-	size_t offset; /* of the field in the command's struct, which holds the defaults */
-	uint64_t min, max; /* of numbers, sizes and times; max 0: no bound */
+	const char *help;     /* one line; the default in parentheses at its end */
+	size_t offset;	      /* of the field in the command's struct, which holds the defaults */
+	uint64_t min, max;    /* of numbers, sizes and times; max 0: no bound */
 };
 
 /*
@@ -41,8 +41,9 @@ struct option_def {
  * names the option and the value was logged (the caller ends with exit 2). `table` is ended by a NULL name. `synopsis` and
  * `about` head the help. Operands (allowed up to max_operands) are left in ret_operands (borrowed from argv).
  */
-int options_parse(const char *command, const char *synopsis, const char *about, const struct option_def *table, void *config,
-		  int argc, char **argv, size_t max_operands, struct option_list *ret_operands);
+int options_parse(const char *command, const char *synopsis, const char *about,
+		  const struct option_def *table, void *config, int argc, char **argv,
+		  size_t max_operands, struct option_list *ret_operands);
 
 /* The parsers of values: 0 or -EINVAL. */
 int options_size(const char *text, uint64_t *ret_bytes);

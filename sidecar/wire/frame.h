@@ -21,7 +21,8 @@ struct buf;
  * Looks for one frame at the start of `data`. Returns its whole length with prefix and sets ret_message, ret_length; 0: more
  * bytes are needed; -EBADMSG: overlong varint or length 0; -EMSGSIZE: past `cap`.
  */
-long frame_next(const uint8_t *data, size_t length, size_t cap, const uint8_t **ret_message, size_t *ret_length);
+long frame_next(const uint8_t *data, size_t length, size_t cap, const uint8_t **ret_message,
+		size_t *ret_length);
 
 /* Appends a message with its prefix. -ENOSPC: no room. */
 int frame_put(struct buf *out, const ProtobufCMessage *message);
@@ -33,7 +34,7 @@ int frame_put(struct buf *out, const ProtobufCMessage *message);
 struct frame_arena *frame_arena_new(size_t cap);
 void frame_arena_free(struct frame_arena *arena);
 /* NULL: malformed, or past the cap. The message lives until the next unpack or free; never call free_unpacked on it. */
-ProtobufCMessage *frame_unpack(struct frame_arena *arena, const ProtobufCMessageDescriptor *type, const uint8_t *data,
-			       size_t length);
+ProtobufCMessage *frame_unpack(struct frame_arena *arena, const ProtobufCMessageDescriptor *type,
+			       const uint8_t *data, size_t length);
 
 #endif

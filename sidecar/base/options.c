@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define OPTIONS_MAX    64
+#define HELP_CODE      1
+#define FIRST_CODE     256 /* getopt_long's value of the first option: past any short option */
+#define HELP_WIDTH     96
+#define NAME_MAX_BYTES 64
+
+/* Where a value came from, for the line that says what is wrong with it. */
+struct origin {
+	const char *command;
+	const char *name; /* "--format" or "RINGSIDE_FORMAT" */
+};
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit size_units[] = {
+	{"", 1}, {"k", 1 << 10}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {NULL, 0},
+};
+static const struct unit time_units[] = {
+	{"ns", 1},	    {"us", 1000},	  {"ms", 1000000}, {"s", 1000000000},
+	{"m", 60000000000}, {"h", 3600000000000}, {NULL, 0},
+};
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+static int parse_units(const char *text, const struct unit *units, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+
+	if (!isdigit((unsigned char)*text))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*text); text++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+			return -EINVAL;
+	}
+	for (; units->name; units++) {
+		if (strcmp(text, units->name))
+			continue;
+		if (__builtin_mul_overflow(value, units->factor, &value))
+			return -EINVAL;
+		*ret_value = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int options_size(const char *text, uint64_t *ret_bytes)
+{
+	return parse_units(text, size_units, ret_bytes);
+}
+
+int options_time(const char *text, uint64_t *ret_ns)
+{
+	if (!strcmp(text, "0")) {
+		*ret_ns = 0;
+		return 0;
+	}
+	return parse_units(text, time_units, ret_ns);
+}
+
+static int refuse(const struct origin *origin, const char *value, const char *why)
+{
+	log_line(LOG_ERROR, "wrong option", "command", origin->command, "option", origin->name,
+		 "value", value, "why", why, NULL);
+	return -EINVAL;
+}
+
+static int set_flag(const struct origin *origin, const char *value, bool *ret_flag)
+{
+	if (!strcmp(value, "1") || !strcmp(value, "true"))
+		*ret_flag = true;
+	else if (!strcmp(value, "0") || !strcmp(value, "false"))
+		*ret_flag = false;
+	else
+		return refuse(origin, value, "it takes 1, true, 0 or false");
+	return 0;
+}
+
+static int set_number(const struct option_def *option, const struct origin *origin,
+		      const char *value, uint64_t *ret_number)
+{
+	char why[96];
+	uint64_t number;
+	int err;
+
+	if (option->type == OPTION_SIZE) {
+		err = options_size(value, &number);
+		if (err)
+			return refuse(origin, value,
+				      "it takes a number of bytes, with k, M or G behind it");
+	} else if (option->type == OPTION_TIME) {
+		err = options_time(value, &number);
+		if (err)
+			return refuse(origin, value,
+				      "it takes a number with us, ms, s, m or h behind it");
+	} else {
+		err = parse_units(value, no_units, &number);
+		if (err)
+			return refuse(origin, value, "it takes a number");
+	}
+	if (number < option->min || (option->max && number > option->max)) {
+		const char *unit = option->type == OPTION_TIME	 ? " ns"
+				   : option->type == OPTION_SIZE ? " bytes"
+								 : "";
+
+		if (option->max)
+			snprintf(why, sizeof(why), "it must be %llu to %llu%s",
+				 (unsigned long long)option->min, (unsigned long long)option->max,
+				 unit);
+		else
+			snprintf(why, sizeof(why), "it must be at least %llu%s",
+				 (unsigned long long)option->min, unit);
+		return refuse(origin, value, why);
+	}
+	*ret_number = number;
+	return 0;
+}
+
+static int add_item(const struct origin *origin, const char *value, size_t length,
+		    struct option_list *list)
+{
+	char *copy;
+
+	if (list->count == OPTION_LIST_MAX)
+		return refuse(origin, value, "it is given too often: 32 values at most");
+	/* Lives as long as the process, as argv and the environment do. */
+	copy = strndup(value, length);
+	if (!copy)
+		return refuse(origin, value, "out of memory");
+	list->value[list->count++] = copy;
+	return 0;
+}
+
+static int add_items(const struct origin *origin, const char *value, const char *separators,
+		     struct option_list *list)
+{
+	size_t before = list->count;
+
+	for (const char *at = value;; at++) {
+		size_t length = strcspn(at, separators);
+		size_t lead = strspn(at, " \t");
+		const char *item = at + (lead < length ? lead : length);
+		size_t left = length - (size_t)(item - at);
+		int err;
+
+		while (left && isspace((unsigned char)item[left - 1]))
+			left--;
+		if (left) {
+			err = add_item(origin, item, left, list);
+			if (err)
+				return err;
+		}
+		at += length;
+		if (!*at)
+			break;
+	}
+	return list->count > before ? 0 : refuse(origin, value, "it is empty");
+}
+
+static int set_option(const struct option_def *option, const struct origin *origin,
+		      const char *value, bool environment, void *config)
+{
+	void *field = (char *)config + option->offset;
+	struct option_list *list = field;
+
+	switch (option->type) {
+	case OPTION_FLAG:
+		return set_flag(origin, value, field);
+	case OPTION_TEXT:
+		*(const char **)field = value;
+		return 0;
+	case OPTION_SIZE:
+	case OPTION_TIME:
+	case OPTION_NUMBER:
+		return set_number(option, origin, value, field);
+	case OPTION_COMMA_LIST:
+		return add_items(origin, value, ",\n", list);
+	case OPTION_LIST:
+		if (environment)
+			return add_items(origin, value, "\n", list);
+		if (list->count == OPTION_LIST_MAX)
+			return refuse(origin, value, "it is given too often: 32 values at most");
+		list->value[list->count++] = value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static bool is_list(const struct option_def *option)
+{
+	return option->type == OPTION_LIST || option->type == OPTION_COMMA_LIST;
+}
+
+static void environment_name(const char *option, char ret_name[static NAME_MAX_BYTES])
+{
+	snprintf(ret_name, NAME_MAX_BYTES, "RINGSIDE_%s", option);
+	for (char *at = ret_name + strlen("RINGSIDE_"); *at; at++)
+		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+}
+
+/* An empty variable counts as unset: manifests often can't leave one out. */
+static int read_environment(const char *command, const struct option_def *table, void *config)
+{
+	for (const struct option_def *option = table; option->name; option++) {
+		char name[NAME_MAX_BYTES];
+		const struct origin origin = {.command = command, .name = name};
+		const char *value;
+		int err;
+
+		environment_name(option->name, name);
+		value = getenv(name);
+		if (!value || !*value)
+			continue;
+		if (is_list(option))
+			((struct option_list *)((char *)config + option->offset))->count = 0;
+		err = set_option(option, &origin, value, true, config);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Prints `text` wrapped at words; the first line begins at `column` already, the others are indented to it. */
+static void print_wrapped(const char *text, size_t column)
+{
+	size_t at = column;
+
+	while (*text) {
+		size_t word = strcspn(text, " ");
+
+		if (at > column && at + 1 + word > HELP_WIDTH) {
+			printf("\n%*s", (int)column, "");
+			at = column;
+		} else if (at > column) {
+			putchar(' ');
+			at++;
+		}
+		printf("%.*s", (int)word, text);
+		at += word;
+		text += word;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+static void print_help(const char *command, const char *synopsis, const char *about,
+		       const struct option_def *table)
+{
+	char name[NAME_MAX_BYTES];
+	size_t widest = strlen("--help");
+
+	for (const struct option_def *option = table; option->name; option++) {
+		size_t width = 2 + strlen(option->name) +
+			       (option->argument ? 1 + strlen(option->argument) : 0);
+
+		if (width > widest)
+			widest = width;
+	}
+	printf("Usage: %s\n\n", synopsis);
+	print_wrapped(about, 0);
+	printf("\nOptions of `%s`:\n", command);
+	for (const struct option_def *option = table; option->name; option++) {
+		int width = printf("  --%s%s%s", option->name, option->argument ? " " : "",
+				   option->argument ? option->argument : "");
+
+		printf("%*s", (int)widest + 4 - width, "");
+		print_wrapped(option->help, widest + 4);
+	}
+	printf("  --help%*s", (int)(widest + 4 - strlen("  --help")), "");
+	print_wrapped("Print this.", widest + 4);
+	if (!table->name)
+		return;
+	environment_name(table->name, name);
+	printf("\nEach option is an environment variable too: --%s is %s.\n", table->name, name);
+	print_wrapped("The command line wins. There, options that may be repeated are separated by "
+		      "newlines, or by commas "
+		      "where the option takes a comma-separated list; flags are 1 or 0; empty "
+		      "means not given. "
+		      "Sizes take k, M or G behind the number, times us, ms, s, m or h.",
+		      0);
+}
+
+static void fill_getopt(const struct option_def *table, struct option *ret_options)
+{
+	size_t count = 0;
+
+	for (; table[count].name && count < OPTIONS_MAX; count++)
+		ret_options[count] = (struct option){
+			.name = table[count].name,
+			.has_arg =
+				table[count].type == OPTION_FLAG ? no_argument : required_argument,
+			.val = FIRST_CODE + (int)count,
+		};
+	ret_options[count] =
+		(struct option){.name = "help", .has_arg = no_argument, .val = HELP_CODE};
+	ret_options[count + 1] = (struct option){0};
+}
+
+static int refuse_getopt(const char *command, int code, char **argv)
+{
+	struct origin origin = {.command = command};
+	char letter[3] = {'-', (char)optopt, 0};
+
+	if (optopt > 0 && optopt < FIRST_CODE && optopt != HELP_CODE)
+		origin.name = letter;
+	else
+		origin.name = argv[optind - 1];
+	if (code == ':')
+		return refuse(&origin, NULL, "it needs a value");
+	if (optopt >= FIRST_CODE || optopt == HELP_CODE)
+		return refuse(&origin, NULL, "it takes no value");
+	return refuse(&origin, NULL, "there is no such option; --help lists them");
+}
+
+/* A pass of its own: help must come whatever the environment and the options before it hold. */
+static bool wants_help(const struct option *options, int argc, char **argv)
+{
+	int code;
+
+	optind = 0; /* both libcs take this for: from the start, with fresh state */
+	while ((code = getopt_long(argc, argv, ":h", options, NULL)) != -1)
+		if (code == 'h' || code == HELP_CODE)
+			return true;
+	return false;
+}
+
+static int read_arguments(const char *command, const struct option_def *table,
+			  const struct option *options, void *config, int argc, char **argv)
+{
+	bool given[OPTIONS_MAX] = {false};
+	int code, err;
+
+	optind = 0;
+	while ((code = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		char name[NAME_MAX_BYTES];
+		const struct origin origin = {.command = command, .name = name};
+		const struct option_def *option;
+
+		if (code < FIRST_CODE)
+			return refuse_getopt(command, code, argv);
+		option = &table[code - FIRST_CODE];
+		if (is_list(option) && !given[code - FIRST_CODE])
+			((struct option_list *)((char *)config + option->offset))->count = 0;
+		given[code - FIRST_CODE] = true;
+		snprintf(name, sizeof(name), "--%s", option->name);
+		err = set_option(option, &origin, optarg ? optarg : "1", false, config);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int options_parse(const char *command, const char *synopsis, const char *about,
+		  const struct option_def *table, void *config, int argc, char **argv,
+		  size_t max_operands, struct option_list *ret_operands)
+{
+	struct option options[OPTIONS_MAX + 2];
+	size_t operands = 0;
+	int err;
+
+	fill_getopt(table, options);
+	opterr = 0;
+	if (wants_help(options, argc, argv)) {
+		print_help(command, synopsis, about, table);
+		return 1;
+	}
+	err = read_environment(command, table, config);
+	if (!err)
+		err = read_arguments(command, table, options, config, argc, argv);
+	if (err)
+		return err;
+	for (; optind < argc; optind++) {
+		if (operands == max_operands || operands == OPTION_LIST_MAX) {
+			log_line(LOG_ERROR, "wrong argument", "command", command, "value",
+				 argv[optind], "why", "nothing may stand here", "do", "see --help",
+				 NULL);
+			return -EINVAL;
+		}
+		ret_operands->value[operands++] = argv[optind];
+	}
+	if (ret_operands)
+		ret_operands->count = operands;
+	return 0;
+}
