@@ -13,21 +13,23 @@
 
 #include "wire/kind.h"
 
-#define BATCH_RECORDS 4096 /* at most, in one batch */
-#define BATCH_FLAT 16384 /* entries of a flat column, at most */
-#define BATCH_STRING_BYTES (256 * 1024) /* of the string table, at most */
-#define FRAME_MAX (1024 * 1024) /* hard cap of one frame, without its length prefix */
+#define BATCH_RECORDS	   4096		 /* at most, in one batch */
+#define BATCH_FLAT	   16384	 /* entries of a flat column, at most */
+#define BATCH_STRING_BYTES (256 * 1024)	 /* of the string table, at most */
+#define FRAME_MAX	   (1024 * 1024) /* hard cap of one frame, without its length prefix */
 
 struct buf;
 
 /* Names a cgroup when a batch first meets it. Both texts are NUL-terminated; empty: not known. Borrowed until the next call. */
 struct cgroup_namer {
-	void (*name)(void *context, uint64_t id, uint32_t hierarchy, const char **ret_name, const char **ret_container);
+	void (*name)(void *context, uint64_t id, uint32_t hierarchy, const char **ret_name,
+		     const char **ret_container);
 	void *context;
 };
 
 /* `kinds` is a NULL-ended list, borrowed for the batch's life. NULL: no memory. */
-struct batch *batch_new(uint32_t stream, const struct wire_kind *const *kinds, struct cgroup_namer namer);
+struct batch *batch_new(uint32_t stream, const struct wire_kind *const *kinds,
+			struct cgroup_namer namer);
 void batch_free(struct batch *batch);
 
 /*
