@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "net/health.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define READY	  'y'
+#define NOT_READY 'n'
+
+static int health_address(const char *role, struct sockaddr_un *ret_address, socklen_t *ret_length)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct stat namespace;
+	int n;
+
+	if (stat("/proc/self/ns/mnt", &namespace))
+		return -errno;
+	/* An abstract name begins with a NUL and has no other. */
+	n = snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "ringside/%s/%llu", role,
+		     (unsigned long long)namespace.st_ino);
+	*ret_address = address;
+	*ret_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n);
+	return 0;
+}
+
+int health_listen(const char *role)
+{
+	struct sockaddr_un address;
+	socklen_t length;
+	int fd, err;
+
+	err = health_address(role, &address, &length);
+	if (err)
+		return err;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, (struct sockaddr *)&address, length) || listen(fd, 16)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+void health_serve(int fd, bool ready)
+{
+	char answer = ready ? READY : NOT_READY;
+	int peer;
+
+	while ((peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		/* One byte always fits; whoever has gone needs none. */
+		(void)send(peer, &answer, sizeof(answer), MSG_NOSIGNAL);
+		close(peer);
+	}
+}
+
+int health_ask(const char *role)
+{
+	struct timeval patience = {.tv_sec = 2};
+	struct sockaddr_un address;
+	socklen_t length;
+	char answer = 0;
+	ssize_t n;
+	int fd, err;
+
+	err = health_address(role, &address, &length);
+	if (err)
+		return err;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&address, length)) {
+		err = -errno;
+		goto out;
+	}
+	n = recv(fd, &answer, sizeof(answer), 0);
+	if (n == 1 && answer == READY)
+		err = 0;
+	else
+		err = n < 0 && errno != EAGAIN ? -errno : -EAGAIN;
+out:
+	close(fd);
+	return err;
+}

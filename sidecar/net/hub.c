@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "net/receiver_internal.h"
+#include "wire/frame.h"
+
+#define ARENA_CAP    (24 * 1024 * 1024)
+#define CREDIT_MOST  (4 * SESSION_FRAME_CAP)
+#define CREDIT_POOL  (256ull * 1024 * 1024) /* what all agents together may have under way */
+#define CREDIT_LEAST (64 * 1024)
+#define IDLE_BUFFER  (64 * 1024)
+
+struct hub *hub_new(const struct net *net, struct loop *loop, struct roster *roster,
+		    const struct hub_ops *ops, void *context)
+{
+	struct hub *hub = calloc(1, sizeof(*hub));
+
+	if (!hub)
+		return NULL;
+	*hub = (struct hub){
+		.net = net, .loop = loop, .roster = roster, .ops = ops, .context = context};
+	hub->arena = frame_arena_new(ARENA_CAP);
+	if (!hub->arena) {
+		free(hub);
+		return NULL;
+	}
+	return hub;
+}
+
+static void unlink_receiver(struct hub *hub, struct receiver *receiver)
+{
+	*(receiver->prev ? &receiver->prev->next : &hub->first) = receiver->next;
+	*(receiver->next ? &receiver->next->prev : &hub->last) = receiver->prev;
+}
+
+static void link_last(struct hub *hub, struct receiver *receiver)
+{
+	receiver->next = NULL;
+	receiver->prev = hub->last;
+	*(hub->last ? &hub->last->next : &hub->first) = receiver;
+	hub->last = receiver;
+}
+
+static void receiver_free(struct receiver *receiver)
+{
+	unlink_receiver(receiver->hub, receiver);
+	conn_done(&receiver->conn);
+	free(receiver);
+}
+
+void hub_free(struct hub *hub)
+{
+	if (!hub)
+		return;
+	while (hub->first) {
+		if (hub->first->agent)
+			hub->first->agent->live = NULL;
+		receiver_gone(hub->first);
+		receiver_free(hub->first);
+	}
+	frame_arena_free(hub->arena);
+	free(hub);
+}
+
+size_t hub_count(const struct hub *hub)
+{
+	return hub->count;
+}
+
+static void watch_ready(struct watch *watch, uint32_t events)
+{
+	(void)events;
+	receiver_ready(
+		(struct receiver *)(void *)((char *)watch - offsetof(struct receiver, watch)));
+}
+
+static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	if (a->ss_family != b->ss_family)
+		return false;
+	if (a->ss_family == AF_INET)
+		return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+		       ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+	/* A host has a whole /64 to choose from. */
+	return !memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+		       &((const struct sockaddr_in6 *)b)->sin6_addr, 8);
+}
+
+static const char *no_room(const struct hub *hub, const struct sockaddr_storage *peer)
+{
+	size_t same = 0;
+
+	if (hub->count >= HUB_CONNECTIONS)
+		return "too many connections in all";
+	for (const struct receiver *other = hub->first; other; other = other->next)
+		if (other->state != GONE && same_address(&other->address, peer))
+			same++;
+	return same >= HUB_CONNECTIONS_PER_ADDRESS ? "too many connections from this address"
+						   : NULL;
+}
+
+int hub_add(struct hub *hub, int fd, const struct sockaddr_storage *peer)
+{
+	const char *why = no_room(hub, peer);
+	struct receiver *receiver = why ? NULL : calloc(1, sizeof(*receiver));
+	uint64_t now = hub->net->now(hub->net->context);
+	char text[ADDRESS_TEXT];
+
+	if (!receiver) {
+		hub->net->close(hub->net->context, fd);
+		/* Whoever floods us must not flood the log as well. */
+		if (!hub->complained_ns || now - hub->complained_ns > SECOND) {
+			hub->complained_ns = now;
+			address_print_socket(peer, text);
+			hub->ops->rejected(hub->context, text, why ? why : strerror(ENOMEM));
+		}
+		return why ? -EUSERS : -ENOMEM;
+	}
+	receiver->hub = hub;
+	receiver->address = *peer;
+	address_print_socket(peer, receiver->peer);
+	conn_init(&receiver->conn, hub->net, HUB_HELLO_CAP + FRAME_PREFIX_MAX, OUT_LIMIT);
+	conn_open(&receiver->conn, fd);
+	receiver->watch = (struct watch){.fd = fd, .ready = watch_ready};
+	receiver->state = GREETING;
+	receiver->heard_ns = now;
+	receiver->due = now + HELLO_TIMEOUT;
+	link_last(hub, receiver);
+	hub->count++;
+	receiver_watch(receiver);
+	return 0;
+}
+
+void hub_ready(struct hub *hub, int fd)
+{
+	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next) {
+		if (receiver->conn.fd != fd)
+			continue;
+		receiver_ready(receiver);
+		return;
+	}
+}
+
+void hub_mark(struct receiver *receiver)
+{
+	if (receiver->in_marked)
+		return;
+	receiver->in_marked = true;
+	receiver->next_marked = receiver->hub->marked;
+	receiver->hub->marked = receiver;
+}
+
+/* One frame at first; twice as much after each Ack; never more than a fair share of the pool. */
+static void grow_credit(struct receiver *receiver)
+{
+	uint64_t share = CREDIT_POOL / receiver->hub->count;
+
+	receiver->credit *= 2;
+	if (receiver->credit > CREDIT_MOST)
+		receiver->credit = CREDIT_MOST;
+	if (receiver->credit > share)
+		receiver->credit = share > CREDIT_LEAST ? share : CREDIT_LEAST;
+}
+
+/* Sends the Ack that is due, if any. */
+static void settle(struct receiver *receiver, uint64_t written)
+{
+	struct ack_mark done;
+	bool last;
+
+	if (receiver->pending.position > written)
+		return;
+	/* A peer that does not read its Acks gets a later one instead of a row of them. */
+	if (conn_pending(&receiver->conn) > OUT_LIMIT / 2)
+		return;
+	last = receiver->latest.position <= written;
+	done = last ? receiver->latest : receiver->pending;
+	receiver->pending = receiver->latest;
+	receiver->marked = !last;
+	grow_credit(receiver);
+	(void)session_put_ack(&receiver->conn.out, done.next_seq, receiver->credit);
+	receiver->said_ns = receiver->hub->net->now(receiver->hub->net->context);
+	if (receiver->state == ENDING && last) {
+		(void)session_put_collector_bye(&receiver->conn.out, false);
+		receiver_leave(receiver);
+		return;
+	}
+	receiver_flush(receiver);
+}
+
+void hub_settle(struct hub *hub)
+{
+	struct receiver *receiver = hub->marked, *next;
+	uint64_t written = hub->ops->written(hub->context);
+
+	hub->marked = NULL;
+	for (; receiver; receiver = next) {
+		next = receiver->next_marked;
+		receiver->in_marked = false;
+		if (receiver->state == STREAMING || receiver->state == ENDING)
+			settle(receiver, written);
+		if (receiver->marked && (receiver->state == STREAMING || receiver->state == ENDING))
+			hub_mark(receiver);
+	}
+}
+
+void hub_resume(struct hub *hub)
+{
+	uint64_t now = hub->net->now(hub->net->context);
+
+	if (!hub->paused)
+		return;
+	hub->paused = false;
+	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next) {
+		if (receiver->paused)
+			receiver->heard_ns = now;
+		receiver->due = receiver->paused ? now + FRAME_TIMEOUT : receiver->due;
+	}
+	/* Who was served goes to the end, so that a slow output serves all in turn. */
+	for (size_t left = hub->count; left && !hub->paused; left--) {
+		struct receiver *receiver = hub->first;
+
+		unlink_receiver(hub, receiver);
+		link_last(hub, receiver);
+		if (receiver->paused)
+			receiver_read(receiver);
+	}
+	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next)
+		hub->paused = hub->paused || receiver->paused;
+}
+
+static void sweep_one(struct receiver *receiver, uint64_t now)
+{
+	bool idle = !buf_length(&receiver->conn.in) && receiver->conn.in.capacity > IDLE_BUFFER;
+	size_t limit = receiver->conn.in.limit;
+
+	if (now >= receiver->due && receiver->state == GREETING) {
+		receiver_refuse(receiver, SESSION_ERROR_PROTOCOL, "no Hello within 5 s");
+	} else if (now >= receiver->due && receiver->state == STREAMING && !receiver->paused) {
+		receiver_refuse(receiver, SESSION_ERROR_PROTOCOL, "no whole frame within 30 s");
+	} else if (now >= receiver->due && receiver->state == LEAVING) {
+		receiver_gone(receiver);
+	} else if (receiver->state == STREAMING && !conn_pending(&receiver->conn) &&
+		   now - receiver->said_ns >= HEARTBEAT_MS * (SECOND / 1000)) {
+		(void)session_put_collector_heartbeat(&receiver->conn.out, clock_realtime_ns());
+		receiver->said_ns = now;
+		receiver_flush(receiver);
+	}
+	if (idle && now - receiver->heard_ns > HEARTBEAT_MS * (SECOND / 1000)) {
+		buf_done(&receiver->conn.in);
+		(void)buf_init(&receiver->conn.in, 0, limit);
+	}
+}
+
+void hub_sweep(struct hub *hub)
+{
+	uint64_t now = hub->net->now(hub->net->context);
+	struct receiver *receiver, *next;
+
+	for (receiver = hub->first; receiver; receiver = next) {
+		next = receiver->next;
+		sweep_one(receiver, now);
+		if (receiver->state == GONE && !receiver->in_marked)
+			receiver_free(receiver);
+	}
+}
+
+void hub_close(struct hub *hub)
+{
+	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next) {
+		if (receiver->state == STREAMING || receiver->state == ENDING) {
+			(void)session_put_collector_bye(&receiver->conn.out, true);
+			receiver_end(receiver, "the collector ends");
+		} else if (receiver->state == GREETING) {
+			receiver_gone(receiver);
+		}
+	}
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The collector's half of the protocol: a hub holds all connections, a receiver is one of them. The hub knows neither
+ * printers nor stores: the command gets each frame in order, after its sequence numbers were checked, and says how far
+ * its output has come; the hub turns that into Acks. One thread.
+ *
+ *   state      ends with                              then
+ *   GREETING   Hello (4 KiB, 5 s)                     STREAMING  (Welcome goes out)
+ *   STREAMING  Bye                                    ENDING
+ *   ENDING     all printed is written                 LEAVING    (last Ack and Bye go out)
+ *   LEAVING    the peer's end, or 2 s                 gone
+ *   any        a wrong frame, 30 s without a frame    LEAVING    (Error goes out), or gone
+ */
+#ifndef RINGSIDE_NET_RECEIVER_H
+#define RINGSIDE_NET_RECEIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "net/address.h"
+#include "net/roster.h"
+#include "wire/session.h"
+
+struct loop;
+struct net;
+struct receiver;
+
+#define HUB_CONNECTIONS		    8192
+#define HUB_CONNECTIONS_PER_ADDRESS 1024
+#define HUB_HELLO_CAP		    4096
+
+/* What the command does; `peer` is an address in text, `why` is borrowed. */
+struct hub_ops {
+	/* An agent was welcomed; agent->user is NULL where the epoch is new. 0, or -errno: it is turned away. */
+	int (*joined)(void *context, struct agent *agent, const struct session_frame *hello,
+		      const char *peer);
+	/* A frame of it, Bye included. 0; -EBADMSG: it contradicts itself; -ENOSPC: it is too large. Both cut the agent off. */
+	int (*frame)(void *context, struct agent *agent, const struct session_frame *frame,
+		     const char **ret_why);
+	/* It said Bye (why is NULL), or its connection was lost or cut off. */
+	void (*left)(void *context, struct agent *agent, const char *peer, const char *why);
+	/* A connection ended before it was an agent's. */
+	void (*rejected)(void *context, const char *peer, const char *why);
+	/* As struct output: the position behind what was appended, and the one up to which all is written. */
+	uint64_t (*appended)(void *context);
+	uint64_t (*written)(void *context);
+	/* No more room: nothing is taken in until hub_resume. */
+	bool (*full)(void *context);
+};
+
+struct hub;
+
+/* Borrows all. `loop` may be NULL: then the owner calls hub_ready. NULL: no memory. */
+struct hub *hub_new(const struct net *net, struct loop *loop, struct roster *roster,
+		    const struct hub_ops *ops, void *context);
+void hub_free(struct hub *hub);
+
+/* Takes an accepted connection over. 0, or -errno: it was closed (too many; no memory). */
+int hub_add(struct hub *hub, int fd, const struct sockaddr_storage *peer);
+/* For an owner without a loop: something may have come for this handle, or it takes more. */
+void hub_ready(struct hub *hub, int fd);
+
+/* Something was written or appended: sends the Acks that are due. */
+void hub_settle(struct hub *hub);
+/* The output has room again. Takes in what had come meanwhile. */
+void hub_resume(struct hub *hub);
+/* Once in half a second or so: times out, sends heartbeats, frees what is gone. */
+void hub_sweep(struct hub *hub);
+/* Ends all sessions with a CollectorBye. After it, hub_sweep until hub_count is 0, or hub_free. */
+void hub_close(struct hub *hub);
+size_t hub_count(const struct hub *hub);
+
+#endif
