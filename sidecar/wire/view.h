@@ -24,6 +24,8 @@ struct source {
 };
 
 #define VIEW_KINDS 64
+#define VIEW_ENTRIES_MAX                                                                           \
+	65536 /* records of a batch, and flat entries of a kind, that are accepted */
 
 struct batch_view {
 	const Ringside__V1__Batch *batch;
@@ -31,9 +33,13 @@ struct batch_view {
 };
 
 /* 0, or -EBADMSG with ret_why set to a static text that names the column. */
-int view_check(struct batch_view *view, const Ringside__V1__Batch *batch, const struct wire_kind *const *kinds,
-	       const char **ret_why);
+int view_check(struct batch_view *view, const Ringside__V1__Batch *batch,
+	       const struct wire_kind *const *kinds, const char **ret_why);
 int view_check_counters(const Ringside__V1__Counters *counters, const char **ret_why);
+
+/* A kind's columns in a batch, NULL where there are none; the rows of a Counters message. */
+ProtobufCMessage *view_columns(const Ringside__V1__Batch *batch, const struct wire_kind *kind);
+size_t view_counter_rows(const Ringside__V1__Counters *counters);
 
 /* Text i of the string table. */
 const ProtobufCBinaryData *view_string(const struct batch_view *view, uint32_t i);
@@ -44,11 +50,13 @@ uint32_t view_flags(const struct batch_view *view, size_t record);
  * Calls row_begin, prints all keys of each record, row_end; stops at the first error of the row's sink. `mask`: which
  * kinds to print, bit number; unknown kinds print their common columns with `kind` "kind_N". Returns 0 or the sink's error.
  */
-int view_print(const struct batch_view *view, const struct source *source, uint64_t mask, struct row *row);
-int view_print_counters(const Ringside__V1__Counters *counters, const struct source *source, struct row *row);
+int view_print(const struct batch_view *view, const struct source *source, uint64_t mask,
+	       struct row *row);
+int view_print_counters(const Ringside__V1__Counters *counters, const struct source *source,
+			struct row *row);
 /* A Gap as a loss row, and the lost counts of an accounting that differ from those printed before (kept by the caller). */
 int view_print_gap(const Ringside__V1__Gap *gap, const struct source *source, struct row *row);
-int view_print_loss(const Ringside__V1__Heartbeat *now, const struct source *source, uint64_t *shown, size_t shown_count,
-		    struct row *row);
+int view_print_loss(const Ringside__V1__Heartbeat *now, const struct source *source,
+		    uint64_t *shown, size_t shown_count, struct row *row);
 
 #endif
