@@ -6,11 +6,13 @@
  *   call                  one call
  *   long                  the node is a name of 1,000 letters
  *   late                  the node is on a page of a file that nothing has touched yet
- *   bad_flags             node on no page at all, hints that the library refuses before it looks (musl)
- *   crash                 the same with hints that it takes: the call dies in SIGSEGV, the handler jumps out; then a call
- *   jump                  a call that blocks is left by siglongjmp from SIGALRM; then a call with node 127.0.0.9
- *   cancel                a thread is cancelled in a call that blocks; then a call with node 127.0.0.9
+ *   bad_flags             node on no page at all, hints that the library refuses first (musl)
+ *   crash                 node on no page at all, the SIGSEGV handler jumps out; then one call
+ *   jump                  a call that blocks is left by siglongjmp from SIGALRM; then one call
+ *   cancel                a thread is cancelled in a call that blocks; then one call
+ *                         (the call that follows these has node 127.0.0.9)
  *   threads               8 threads, 50 calls each, node 127.THREAD.CALL.1
+ *   wait                  no call; leaves when stdin ends
  *   twice                 the same call, again when stdin ends
  *   dlopen=LIBRARY        waits for stdin to end, opens the library, calls its getaddrinfo
  * Reports the result and the answers as the caller sees them.
@@ -263,6 +265,8 @@ int main(int argc, char **argv)
 		call_and_cancel(node);
 	else if (!strcmp(mode, "threads"))
 		call_threads();
+	else if (!strcmp(mode, "wait"))
+		wait_for_stdin();
 	else
 		call(node, service);
 	if (!strcmp(mode, "twice")) {

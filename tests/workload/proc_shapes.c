@@ -3,7 +3,7 @@
  * One shape of a process's life a run, by the first argument:
  *   exit CODE                  leaves with CODE
  *   signal NUMBER              is killed by its own signal
- *   leader CODE                the main thread leaves first; another thread later ends the process with CODE
+ *   leader CODE                the main thread leaves first; another ends the process with CODE
  *   threads COUNT              makes and joins threads that are no processes
  *   race COUNT                 threads that all call exit_group(3) at once
  *   thread_exec PROGRAM ARG... execs from a thread that is not the main one

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ringside run` with JSON lines on stdout: started, watched, stopped."""
+
+import collections
+import json
+import os
+import signal
+import subprocess
+import threading
+
+from harness import logfmt, until
+
+BATCH = 256
+
+
+class Sidecar:
+    def __init__(self, binary, args=(), probe=None, scope=()):
+        command = [str(binary), "run"]
+        for one in scope:
+            command += ["--scope", one]
+        if probe:
+            command += ["--probe", probe]
+        command += ["--format", "json", *map(str, args)]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")}
+        self.command = command
+        self.records = []
+        self.errors = []  # stderr, line by line
+        self.garbage = []  # stdout that is no JSON object
+        self.done = None
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+        )
+        self.pid = self.process.pid
+        self._threads = [
+            threading.Thread(target=self._read_records, daemon=True),
+            threading.Thread(target=self._read_errors, daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _read_records(self):
+        for line in self.process.stdout:
+            try:
+                record = json.loads(line.decode("utf-8"))
+                assert isinstance(record, dict)
+            except (ValueError, AssertionError):
+                self.garbage.append(line)
+                continue
+            self.records.append(record)
+
+    def _read_errors(self):
+        for line in self.process.stderr:
+            self.errors.append(line.decode("utf-8", "replace").rstrip("\n"))
+
+    def messages(self, msg):
+        return [pairs for pairs in map(logfmt.parse, list(self.errors)) if pairs.get("msg") == msg]
+
+    def kind(self, *kinds, **fields):
+        """Records of these kinds so far whose fields have these values."""
+        return [
+            record
+            for record in list(self.records)
+            if record.get("kind") in kinds and all(record.get(key) == value for key, value in fields.items())
+        ]
+
+    def state(self):
+        kinds = collections.Counter(record.get("kind") for record in list(self.records))
+        return (
+            f"{' '.join(self.command)}\n  records: {dict(kinds)}\n  last: {self.records[-3:]}\n"
+            f"  exit status: {self.process.poll()}\n  stderr:\n    " + "\n    ".join(self.errors[-15:])
+        )
+
+    def wait(self, condition, what, deadline=15.0):
+        """Waits for condition() to be true; fails at once when the sidecar ends."""
+
+        def alive():
+            value = condition()
+            if not value and self.process.poll() is not None:
+                self._join()
+                value = condition()
+                assert value, f"the sidecar ended while waiting for {what}\n{self.state()}"
+            return value
+
+        return until(alive, lambda: f"{what}\n{self.state()}", deadline)
+
+    def wait_ready(self):
+        return self.wait(lambda: self.messages("ready"), "msg=ready", 30.0)[0]
+
+    def wait_for(self, *kinds, count=1, deadline=15.0, where=None, **fields):
+        """Waits until there are that many records of these kinds and fields, and returns them."""
+
+        def enough():
+            found = self.kind(*kinds, **fields)
+            if where:
+                found = [record for record in found if where(record)]
+            return found if len(found) >= count else None
+
+        return self.wait(enough, f"{count} records of {kinds} {fields}", deadline)
+
+    def counters(self, **fields):
+        """The newest row of each (cgroup, hierarchy, name, number) so far."""
+        rows = {}
+        for row in self.kind("syscalls", **fields):
+            rows[row.get("cgroup_id"), row.get("hierarchy"), row["syscall"], row["nr"]] = row
+        return list(rows.values())
+
+    def counted(self, syscall, cgroup):
+        rows = [row for row in self.counters(syscall=syscall) if row.get("cgroup_id") == cgroup.id]
+        assert len(rows) <= 1, f"more than one row for {syscall}: {rows}"
+        return rows[0] if rows else {"count": 0, "errors": 0}
+
+    def _join(self):
+        for thread in self._threads:
+            thread.join(20)
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it as a user would, reads all it still prints, and keeps its `done` line. Twice does no harm."""
+        if self.process.returncode is None and self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"it did not end within 20 s of signal {number}\n{self.state()}") from None
+        self._join()
+        done = self.messages("done")
+        self.done = done[-1] if done else None
+        return self
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._join()
+        self.process.stdout.close()
+        self.process.stderr.close()
