@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scope/scope.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "scope/resolve.h"
+
+/* Wrong texts are told before anything is asked of the kernel. */
+static int values_parse(struct resolver *resolver, const char *const *given, size_t count,
+			struct scope_value *ret_values)
+{
+	const char *why;
+	int err;
+
+	for (size_t i = 0; i < count; i++) {
+		resolver->given = given[i];
+		err = value_parse(given[i], &ret_values[i], &why);
+		if (err)
+			return resolver_refuse(resolver, err, "say one of " VALUE_CHOICES, "%s",
+					       why);
+	}
+	return 0;
+}
+
+static void scope_add(struct scope *scope, const struct cgroup_ref *ref, const char *given,
+		      bool exclude)
+{
+	struct scope_item *item = &scope->items[scope->count];
+
+	for (size_t i = 0; i < scope->count; i++) {
+		const struct scope_entry *entry = &scope->items[i].entry;
+
+		if (entry->id == ref->id && entry->hierarchy == ref->hierarchy &&
+		    entry->exclude == exclude)
+			return;
+	}
+	item->entry.id = ref->id;
+	item->entry.level = ref->level;
+	item->entry.hierarchy = ref->hierarchy;
+	item->entry.exclude = exclude;
+	snprintf(item->given, sizeof(item->given), "%s", given);
+	snprintf(item->name, sizeof(item->name), "%s",
+		 strlen(ref->path) < sizeof(item->name) ? ref->path : path_name(ref->path));
+	scope->count++;
+}
+
+static int values_resolve(struct resolver *resolver, const char *const *given,
+			  const struct scope_value *values, size_t count, bool exclude,
+			  struct scope *scope)
+{
+	struct cgroup_ref ref;
+	int err;
+
+	for (size_t i = 0; i < count; i++) {
+		resolver->given = given[i];
+		err = resolve_value(resolver, &values[i], &ref);
+		if (err)
+			return err;
+		scope_add(scope, &ref, given[i], exclude);
+	}
+	return 0;
+}
+
+static int default_resolve(struct resolver *resolver, struct scope *scope)
+{
+	struct cgroup_ref ref;
+	char given[16] = "";
+	int err;
+
+	resolver->given = NULL;
+	err = resolve_default(resolver, given, sizeof(given), &ref);
+	if (err)
+		return err;
+	scope->chosen = true;
+	scope_add(scope, &ref, given, false);
+	return 0;
+}
+
+/* Includes first. */
+static int all_parse(struct resolver *resolver, const char *const *includes, size_t include_count,
+		     const char *const *excludes, size_t exclude_count,
+		     struct scope_value *ret_values)
+{
+	int err;
+
+	/* The default rule adds one. */
+	if (include_count + exclude_count + !include_count > SCOPE_MAX)
+		return resolver_refuse(resolver, -EINVAL,
+				       "name a cgroup that holds several of them",
+				       "more than %d values of --scope and --exclude", SCOPE_MAX);
+	resolver->option = "--scope";
+	err = values_parse(resolver, includes, include_count, ret_values);
+	if (err)
+		return err;
+	resolver->option = "--exclude";
+	return values_parse(resolver, excludes, exclude_count, ret_values + include_count);
+}
+
+int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
+		  size_t exclude_count, const char *pod_uid, struct scope *ret_scope,
+		  struct scope_error *ret_error)
+{
+	struct resolver resolver = {.error = ret_error};
+	struct scope_value values[SCOPE_MAX];
+	struct scope scope = {};
+	int err;
+
+	memset(ret_error, 0, sizeof(*ret_error));
+	err = all_parse(&resolver, includes, include_count, excludes, exclude_count, values);
+	if (err)
+		return err;
+	err = resolver_init(&resolver, pod_uid, ret_error);
+	if (err)
+		goto out;
+	resolver.option = "--scope";
+	if (include_count)
+		err = values_resolve(&resolver, includes, values, include_count, false, &scope);
+	else
+		err = default_resolve(&resolver, &scope);
+	if (err)
+		goto out;
+	resolver.option = "--exclude";
+	err = values_resolve(&resolver, excludes, values + include_count, exclude_count, true,
+			     &scope);
+	if (err)
+		goto out;
+	*ret_scope = scope;
+out:
+	resolver_done(&resolver);
+	return err;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scope/tasks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/types.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "selfprobe.h"
+#include "selfprobe.skel.h"
+
+struct tasks {
+	struct selfprobe_bpf *bpf;
+	bool iterates;
+	struct selfprobe_task task; /* what the iterator gave last */
+};
+
+static int load(bool iterates, struct selfprobe_bpf **ret_bpf)
+{
+	struct selfprobe_bpf *bpf = selfprobe_bpf__open();
+	int err;
+
+	if (!bpf)
+		return -errno;
+	bpf_program__set_autoload(bpf->progs.selfprobe_tasks, iterates);
+	err = selfprobe_bpf__load(bpf);
+	if (err) {
+		selfprobe_bpf__destroy(bpf);
+		return err;
+	}
+	*ret_bpf = bpf;
+	return 0;
+}
+
+int tasks_open(struct tasks **ret_tasks)
+{
+	struct tasks *tasks = calloc(1, sizeof(*tasks));
+	libbpf_print_fn_t print;
+	int err;
+
+	if (!tasks)
+		return -ENOMEM;
+	/* A refusal is the caller's to report; libbpf would print the verifier's log. */
+	print = libbpf_set_print(NULL);
+	tasks->iterates = true;
+	err = load(true, &tasks->bpf);
+	if (err) {
+		tasks->iterates = false;
+		err = load(false, &tasks->bpf);
+	}
+	libbpf_set_print(print);
+	if (err) {
+		free(tasks);
+		return err;
+	}
+	*ret_tasks = tasks;
+	return 0;
+}
+
+void tasks_close(struct tasks *tasks)
+{
+	if (!tasks)
+		return;
+	selfprobe_bpf__destroy(tasks->bpf);
+	free(tasks);
+}
+
+int tasks_self(struct tasks *tasks, struct selfprobe_task *ret_task)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+	int err;
+
+	err = bpf_prog_test_run_opts(bpf_program__fd(tasks->bpf->progs.selfprobe_self), &options);
+	if (err)
+		return err;
+	*ret_task = tasks->bpf->bss->found;
+	return 0;
+}
+
+/* The kernel hands out whole objects only as far as the buffer has room for their bytes. */
+static int object_read(int fd, struct selfprobe_task *task)
+{
+	size_t have = 0;
+
+	while (have < sizeof(*task)) {
+		ssize_t length = read(fd, (char *)task + have, sizeof(*task) - have);
+
+		if (length < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (length < 0)
+			return -errno;
+		if (!length)
+			return have ? -EIO : 0;
+		have += (size_t)length;
+	}
+	return 1;
+}
+
+int tasks_each(struct tasks *tasks, uint32_t wanted, tasks_visit *visit, void *context)
+{
+	struct bpf_link *link = NULL;
+	int fd = -1, err;
+
+	if (!tasks->iterates)
+		return -EOPNOTSUPP;
+	tasks->bpf->bss->wanted = wanted;
+	link = bpf_program__attach_iter(tasks->bpf->progs.selfprobe_tasks, NULL);
+	if (!link)
+		return -errno;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0) {
+		err = fd;
+		goto out;
+	}
+	while ((err = object_read(fd, &tasks->task)) > 0) {
+		if (visit(context, &tasks->task)) {
+			err = 0;
+			break;
+		}
+	}
+out:
+	if (fd >= 0)
+		close(fd);
+	bpf_link__destroy(link);
+	return err;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tasks and their cgroups as the kernel has them, by the self-probe's two programs: our own task,
+ * and the processes of our PID namespace. Errors are those of loading and running BPF.
+ */
+#ifndef RINGSIDE_SCOPE_TASKS_H
+#define RINGSIDE_SCOPE_TASKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct selfprobe_task;
+struct tasks;
+
+/* Loads the programs; where the kernel refuses the iterator, the self-probe alone. */
+int tasks_open(struct tasks **ret_tasks);
+void tasks_close(struct tasks *tasks);
+
+int tasks_self(struct tasks *tasks, struct selfprobe_task *ret_task);
+
+/*
+ * Calls `visit` for each process, or for the one whose number here is `wanted` (0: all), until it
+ * returns true. 0, also where nothing was visited; -EOPNOTSUPP: no iterator.
+ */
+typedef bool tasks_visit(void *context, const struct selfprobe_task *task);
+int tasks_each(struct tasks *tasks, uint32_t wanted, tasks_visit *visit, void *context);
+
+#endif
