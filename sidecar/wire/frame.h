@@ -31,6 +31,9 @@ int frame_put(struct buf *out, const ProtobufCMessage *message);
  * Unpacks through an arena: zeroed memory, a hard cap, all of it given back at once. protobuf-c bounds neither recursion nor the
  * memory that small unknown fields take.
  */
+#define FRAME_ARENA                                                                                \
+	(16 * 1024 *                                                                               \
+	 1024) /* a cap that every frame of ours keeps: entries take eight times their bytes at most */
 struct frame_arena *frame_arena_new(size_t cap);
 void frame_arena_free(struct frame_arena *arena);
 /* NULL: malformed, or past the cap. The message lives until the next unpack or free; never call free_unpacked on it. */
