@@ -28,7 +28,7 @@ int health_main(int argc, char **argv)
 	const char *asked = NULL;
 	int err, worst = -ECONNREFUSED;
 
-	err = options_parse("health", "health [run|collect]",
+	err = options_parse("health", "ringside health [run|collect]",
 			    "Ends with 0 when the sidecar or collector of this mount namespace is "
 			    "ready, else with 1.",
 			    health_table, NULL, argc, argv, 1, &operands);

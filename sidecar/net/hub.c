@@ -66,6 +66,11 @@ void hub_free(struct hub *hub)
 	free(hub);
 }
 
+bool hub_paused(const struct hub *hub)
+{
+	return hub->paused;
+}
+
 size_t hub_count(const struct hub *hub)
 {
 	return hub->count;

@@ -70,6 +70,8 @@ void hub_resume(struct hub *hub);
 void hub_sweep(struct hub *hub);
 /* Ends all sessions with a CollectorBye. After it, hub_sweep until hub_count is 0, or hub_free. */
 void hub_close(struct hub *hub);
+/* Some agent waits for room in the output. */
+bool hub_paused(const struct hub *hub);
 size_t hub_count(const struct hub *hub);
 
 #endif

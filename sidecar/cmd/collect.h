@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the two files of `collect` share. One thread. */
+#ifndef RINGSIDE_CMD_COLLECT_H
+#define RINGSIDE_CMD_COLLECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/loop.h"
+#include "base/output.h"
+#include "net/address.h"
+#include "net/receiver.h"
+#include "wire/row.h"
+
+struct capture;
+struct printer;
+
+struct collect {
+	struct address address;		   /* asked for */
+	struct sockaddr_storage listening; /* in fact */
+	enum row_format format;
+
+	struct loop loop;
+	struct watch listen_watch, signal_watch, health_watch, stdout_watch;
+	struct output output;
+	bool pollable; /* stdout can be waited for */
+
+	struct roster *roster;
+	struct hub *hub;
+	struct printer *printer;
+	struct capture *capture; /* NULL: none */
+
+	bool stopping, failed, accept_failed, capture_failed;
+	uint64_t swept_ns;
+	uint64_t agents, records; /* welcomed; taken in */
+};
+
+/* Makes roster, hub and printer. 0 or -ENOMEM. */
+int collect_agents_open(struct collect *collect);
+void collect_agents_close(struct collect *collect);
+
+/* No frame may be printed now. */
+bool collect_full(struct collect *collect);
+const char *collect_format(enum row_format format);
+
+#endif

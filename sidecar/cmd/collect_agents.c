@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the collector does with agents and their frames: prints, captures, and says whether the equation holds. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd/collect.h"
+#include "net/conn.h"
+#include "probes/probe.h"
+#include "wire/capture.h"
+#include "wire/printer.h"
+
+/* What is kept for an agent and its epoch: agent->user. */
+struct origin {
+	struct printer_source *source;
+	struct buf hello; /* the frame, for a capture */
+};
+
+/* A number as text, for log lines with more of them than log_u64 has room for. */
+struct digits {
+	char text[24];
+};
+
+static const char *digits(struct digits *digits, uint64_t value)
+{
+	snprintf(digits->text, sizeof(digits->text), "%llu", (unsigned long long)value);
+	return digits->text;
+}
+
+static void forget(void *context, struct agent *agent)
+{
+	struct origin *origin = agent->user;
+
+	(void)context;
+	if (!origin)
+		return;
+	printer_source_free(origin->source);
+	buf_done(&origin->hello);
+	free(origin);
+	agent->user = NULL;
+}
+
+static const Ringside__V1__AgentFrame *message_of(const struct session_frame *frame)
+{
+	return frame->message;
+}
+
+static int joined(void *context, struct agent *agent, const struct session_frame *hello,
+		  const char *peer)
+{
+	struct collect *collect = context;
+	struct origin *origin = agent->user;
+	char epoch[24];
+
+	if (!origin) {
+		origin = calloc(1, sizeof(*origin));
+		if (!origin)
+			return -ENOMEM;
+		agent->user = origin;
+		origin->source = printer_source_new(message_of(hello)->hello, true);
+		if (!origin->source || buf_init(&origin->hello, hello->length, hello->length) ||
+		    buf_put(&origin->hello, hello->data, hello->length)) {
+			forget(collect, agent);
+			return -ENOMEM;
+		}
+	}
+	collect->agents++;
+	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)agent->epoch);
+	log_line(LOG_INFO, "agent connected", "agent", agent->id, "epoch", epoch, "peer", peer,
+		 NULL);
+	return 0;
+}
+
+static void capture(struct collect *collect, struct agent *agent, const struct session_frame *frame)
+{
+	const struct origin *origin = agent->user;
+	int err;
+
+	if (!collect->capture)
+		return;
+	err = capture_source(collect->capture, buf_head(&origin->hello),
+			     buf_length(&origin->hello));
+	if (!err)
+		err = capture_frame(collect->capture, frame->data, frame->length);
+	if (err && !collect->capture_failed)
+		log_line(LOG_WARN, "the capture falls behind", "why", strerror(-err), "do",
+			 "give it a file on a disk with room; frames that do not fit are left out",
+			 NULL);
+	collect->capture_failed = collect->capture_failed || err;
+}
+
+static int frame_came(void *context, struct agent *agent, const struct session_frame *frame,
+		      const char **ret_why)
+{
+	struct collect *collect = context;
+	const struct origin *origin = agent->user;
+	size_t before = buf_length(&collect->output.buf);
+	int err = printer_frame(collect->printer, origin->source, message_of(frame), ret_why);
+
+	if (err) {
+		/* Half a frame's text must not be printed: the agent will send the frame again, or to someone else. */
+		buf_truncate(&collect->output.buf, before);
+		return err;
+	}
+	if (frame->item == SESSION_BATCH)
+		collect->records += frame->range.count;
+	capture(collect, agent, frame);
+	return 0;
+}
+
+static void log_balance(const struct agent *agent, uint32_t stream)
+{
+	struct balance balance = agent_balance(agent, stream);
+	struct digits number[9];
+	char epoch[24], difference[24];
+
+	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)agent->epoch);
+	snprintf(difference, sizeof(difference), "%lld", (long long)balance.difference);
+	log_line(balance.holds ? LOG_INFO : LOG_WARN, "balance", "agent", agent->id, "epoch", epoch,
+		 "stream", digits(&number[0], stream), "holds", balance.holds ? "yes" : "no",
+		 "difference", difference, "end", agent->ended ? "bye" : "unclean", "produced",
+		 digits(&number[1], balance.produced), "lost", digits(&number[2], balance.lost),
+		 "taken", digits(&number[3], balance.taken), "next_seq",
+		 digits(&number[4], balance.next_seq), "received",
+		 digits(&number[5], balance.received), "gaps", digits(&number[6], balance.gaps),
+		 "elsewhere", balance.elsewhere ? digits(&number[7], balance.elsewhere) : NULL,
+		 "why", agent->has_account ? NULL : "no accounting came", NULL);
+}
+
+static void left(void *context, struct agent *agent, const char *peer, const char *why)
+{
+	(void)context;
+	if (why)
+		log_line(LOG_WARN, "agent lost", "agent", agent->id, "peer", peer, "why", why,
+			 NULL);
+	else
+		log_line(LOG_INFO, "agent left", "agent", agent->id, "peer", peer, NULL);
+	for (uint32_t i = 0; i < SESSION_STREAMS; i++)
+		log_balance(agent, i);
+}
+
+static void rejected(void *context, const char *peer, const char *why)
+{
+	(void)context;
+	log_line(LOG_WARN, "peer cut off", "peer", peer, "why", why, NULL);
+}
+
+static uint64_t appended(void *context)
+{
+	return output_position(&((struct collect *)context)->output);
+}
+
+static uint64_t written(void *context)
+{
+	return ((struct collect *)context)->output.written;
+}
+
+static bool full(void *context)
+{
+	return collect_full(context);
+}
+
+static const struct hub_ops hub_ops = {
+	.joined = joined,
+	.frame = frame_came,
+	.left = left,
+	.rejected = rejected,
+	.appended = appended,
+	.written = written,
+	.full = full,
+};
+
+int collect_agents_open(struct collect *collect)
+{
+	bool colour = collect->format == ROW_TABLE && isatty(STDOUT_FILENO);
+
+	collect->printer =
+		printer_new(collect->format, colour, wire_kinds, UINT64_MAX, &collect->output.buf);
+	collect->roster = roster_new(forget, collect);
+	if (collect->roster)
+		collect->hub =
+			hub_new(&net_real, &collect->loop, collect->roster, &hub_ops, collect);
+	return collect->printer && collect->hub ? 0 : -ENOMEM;
+}
+
+void collect_agents_close(struct collect *collect)
+{
+	hub_free(collect->hub);
+	roster_free(collect->roster);
+	printer_free(collect->printer);
+}
+
+const char *collect_format(enum row_format format)
+{
+	switch (format) {
+	case ROW_TABLE:
+		return "table";
+	case ROW_JSON:
+		return "json";
+	default:
+		return "none";
+	}
+}
