@@ -114,7 +114,8 @@ $(GEN)/%.skel.h: $(B)/bpf/%.bpf.o
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 INCLUDES := -Isidecar -Ibpf -Ibpf/lib -isystem $(GEN)
-DEFINES := -D_GNU_SOURCE -DRINGSIDE_VERSION='"$(VERSION)"'
+ELFUTILS := $(shell awk '$$1 == "elfutils" { sub(/-.*/, "", $$2); print $$2 }' container/deps.lock)
+DEFINES := -D_GNU_SOURCE -DRINGSIDE_VERSION='"$(VERSION)"' -DELFUTILS_VERSION='"$(ELFUTILS)"'
 CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fno-omit-frame-pointer \
 	-ffunction-sections -fdata-sections $(WARN) $(DEFINES) $(INCLUDES) -isystem $(PREFIX)/include \
 	-ffile-prefix-map=$(CURDIR)=/ringside

@@ -52,4 +52,28 @@ struct getaddrinfo_event {
 };
 _Static_assert(sizeof(struct getaddrinfo_event) == 104, "getaddrinfo record");
 
+/* A file, as the kernel tells them apart; `device` is the kernel's own encoding: major << 20 | minor. */
+struct image_key {
+	__u64 inode;
+	__u32 device;
+	__u32 reserved;
+};
+
+enum getaddrinfo_notice_kind {
+	NOTICE_EXEC = 1, /* an image ran that is not among the known ones */
+	NOTICE_DLOPEN = 2, /* a library was opened */
+};
+
+#define NOTICE_PATH 256
+
+struct getaddrinfo_notice {
+	__u32 kind;
+	__u32 tgid, ns_tgid; /* as in the record header */
+	__u32 ppid, ns_ppid;
+	__u32 reserved;
+	__u64 time_ns;
+	struct image_key image; /* of NOTICE_EXEC */
+	char path[NOTICE_PATH]; /* as given to exec; cut off where it is longer */
+};
+
 #endif

@@ -98,8 +98,7 @@ fetch() {
 unpack() {
 	local file
 	file=$(awk -v name="$1" '$1 == name { print $3 }' "$manifest")
-	rm -rf "$work/$1"
-	mkdir -p "$work/$1"
+	rm -rf "$work/$1" && mkdir -p "$work/$1" &&
 	tar -xf "$src/$file" -C "$work/$1" --strip-components=1
 }
 
@@ -112,33 +111,34 @@ kernel_headers() {
 	cp -rL "/usr/include/$triplet/asm" "$prefix/include/"
 }
 
+# Each build_ function is one && chain: it is called under ||, where set -e does not hold.
 build_zlib() {
-	unpack zlib
+	unpack zlib &&
 	(cd "$work/zlib" && CC="$cc" CFLAGS="$cflags" ./configure --static --prefix="$prefix" &&
 		make -j"$jobs" libz.a && cp libz.a "$prefix/lib/" && cp zlib.h zconf.h "$prefix/include/")
 }
 
 build_elfutils() {
-	unpack elfutils
+	unpack elfutils &&
 	(cd "$work/elfutils" &&
 		ac_cv_search_argp_parse='none required' ac_cv_search_fts_close='none required' \
 			ac_cv_search__obstack_free='none required' \
 			./configure --disable-debuginfod --disable-libdebuginfod --disable-nls --enable-deterministic-archives \
 			--without-bzlib --without-lzma --without-zstd CC="$cc" CFLAGS="$cflags -I$prefix/include" \
 			LDFLAGS="-L$prefix/lib" &&
-		make -C lib -j"$jobs" libeu.a && make -C libelf -j"$jobs" libelf.a &&
-		ar d lib/libeu.a 2>/dev/null; ar rcsD libelf/libelf.a lib/eu-search.o &&
+		make -C lib eu-search.o && make -C libelf -j"$jobs" libelf.a &&
+		ar rcsD libelf/libelf.a lib/eu-search.o &&
 		cp libelf/libelf.a "$prefix/lib/" && cp libelf/libelf.h libelf/gelf.h "$prefix/include/")
 }
 
 build_libbpf() {
-	unpack libbpf
+	unpack libbpf &&
 	make -C "$work/libbpf/src" -j"$jobs" BUILD_STATIC_ONLY=1 NO_PKG_CONFIG=1 CC="$cc" \
 		CFLAGS="$cflags -I$prefix/include" PREFIX="" LIBDIR=/lib DESTDIR="$prefix" install install_uapi_headers
 }
 
 build_protobuf_c() {
-	unpack protobuf-c
+	unpack protobuf-c &&
 	(cd "$work/protobuf-c" && $cc $cflags -I. -c protobuf-c/protobuf-c.c -o protobuf-c.o &&
 		ar rcsD "$prefix/lib/libprotobuf-c.a" protobuf-c.o &&
 		mkdir -p "$prefix/include/protobuf-c" && cp protobuf-c/protobuf-c.h "$prefix/include/protobuf-c/")

@@ -142,7 +142,8 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
-	const char *filename;
+	const char *filename; /* as given to exec */
+	const char *interp; /* of a script: its interpreter; else as filename */
 };
 
 struct bpf_iter_meta {

@@ -303,7 +303,7 @@ uint64_t events_missed(int program_fd)
 
 size_t events_memory(const struct events_config *config)
 {
-	const size_t cpus = (size_t)libbpf_num_possible_cpus();
+	const size_t cpus = percpu_cpus();
 	struct map_spec specs[MAPS];
 	size_t total = 0;
 

@@ -7,14 +7,17 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+size_t percpu_cpus(void)
+{
+	const int cpus = libbpf_num_possible_cpus();
+
+	return cpus > 0 ? (size_t)cpus : 1;
+}
+
 int percpu_init(struct percpu *percpu, int map_fd, size_t value_size)
 {
-	int cpus = libbpf_num_possible_cpus();
-
-	if (cpus < 0)
-		return cpus;
 	percpu->map_fd = map_fd;
-	percpu->cpus = (size_t)cpus;
+	percpu->cpus = percpu_cpus();
 	percpu->stride = (value_size + 7) & ~(size_t)7;
 	percpu->values = calloc(percpu->cpus, percpu->stride);
 	return percpu->values ? 0 : -ENOMEM;

@@ -16,6 +16,9 @@ struct percpu {
 	uint8_t *values; /* of the last look-up */
 };
 
+/* Possible CPUs of this machine; 1 where the kernel doesn't say. */
+size_t percpu_cpus(void);
+
 int percpu_init(struct percpu *percpu, int map_fd, size_t value_size);
 void percpu_done(struct percpu *percpu);
 /* Reads the values of one key. -ENOENT: there is no such key. */

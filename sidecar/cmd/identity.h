@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who this agent is: HOSTNAME-XXXXXXXX, stable over restarts, and the ids of this boot and this process. */
+#ifndef RINGSIDE_CMD_IDENTITY_H
+#define RINGSIDE_CMD_IDENTITY_H
+
+#include <stdint.h>
+
+#include "scope/scope.h"
+
+#define IDENTITY 256
+
+struct identity {
+	char agent_id[IDENTITY]; /* NUL-terminated */
+	char host[IDENTITY];
+	uint8_t boot_id[16];
+	uint64_t epoch; /* random, never 0 */
+};
+
+/* `agent_id` is as given, or NULL: then HOSTNAME and a hash of the machine id (or boot id) and the sorted scopes. */
+void identity_read(const char *agent_id, const struct scope *scope, struct identity *ret_identity);
+
+#endif

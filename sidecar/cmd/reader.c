@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "kernel/events.h"
+#include "kernel/percpu.h"
+#include "spool/queue.h"
+#include "wire/batch.h"
+#include "wire/capture.h"
+#include "wire/counters.h"
+
+#define FAMILIES 8
+#define KINDS 64
+#define HEARTBEAT_NS 1000000000ull
+#define SETTLE_ROUNDS 50 /* of 2 ms: programs that were running when they were detached */
+
+struct family {
+	const struct probe_family *family;
+	void *state;
+	char how[PROBE_HOW];
+};
+
+struct reader {
+	struct reader_config config;
+	struct events *events;
+	struct family families[FAMILIES];
+	size_t family_count;
+	int8_t probe_of_kind[KINDS];
+	int8_t family_of_probe[PROBES];
+	struct batch *batches[RINGS];
+	struct counters *counters;
+	uint64_t next_seq[RINGS]; /* of the next record to be taken */
+	struct buf out; /* one frame on its way to the queue */
+	int epoll_fd, counters_fd, heartbeat_fd;
+	bool flowing;
+	size_t drained; /* records taken since the last sleep */
+	char how[FAMILIES * (PROBE_HOW + 32)];
+};
+
+static void push(struct reader *reader, void (*to_queue)(struct queue *, const uint8_t *, size_t))
+{
+	const size_t length = buf_length(&reader->out);
+
+	if (!length)
+		return;
+	to_queue(reader->config.queue, buf_head(&reader->out), length);
+	if (reader->config.capture)
+		capture_frame(reader->config.capture, buf_head(&reader->out), length);
+	buf_clear(&reader->out);
+}
+
+static void flush(struct reader *reader, uint32_t stream)
+{
+	struct batch *batch = reader->batches[stream];
+	const uint64_t count = batch_count(batch);
+	const uint64_t first = reader->next_seq[stream] - count;
+	int err;
+
+	if (!count)
+		return;
+	buf_clear(&reader->out);
+	err = batch_seal(batch, first, clock_offset_ns(), &reader->out);
+	if (err) {
+		queue_push_gap(reader->config.queue, stream, first, first + count - 1, GAP_OVERSIZE);
+		buf_clear(&reader->out);
+		return;
+	}
+	queue_push_batch(reader->config.queue, stream, first, first + count - 1, buf_head(&reader->out),
+			 buf_length(&reader->out));
+	if (reader->config.capture)
+		capture_frame(reader->config.capture, buf_head(&reader->out), buf_length(&reader->out));
+	buf_clear(&reader->out);
+}
+
+/* One record out of a ring. Each gets a sequence number, whatever becomes of it. */
+static void take(void *context, uint32_t ring, const struct event_header *event)
+{
+	struct reader *reader = context;
+	const int probe = event->kind < KINDS ? reader->probe_of_kind[event->kind] : -1;
+	const struct family *family;
+	int err;
+
+	if (probe >= 0) {
+		events_count_taken(reader->events, (uint32_t)probe);
+		family = &reader->families[reader->family_of_probe[probe]];
+		if (family->family->enrich)
+			event = family->family->enrich(family->state, event);
+	}
+	reader->drained++;
+	err = batch_append(reader->batches[ring], event);
+	if (err == -ENOSPC) {
+		flush(reader, ring);
+		err = batch_append(reader->batches[ring], event);
+	}
+	if (err) {
+		flush(reader, ring);
+		queue_push_gap(reader->config.queue, ring, reader->next_seq[ring], reader->next_seq[ring], GAP_OVERSIZE);
+	}
+	reader->next_seq[ring]++;
+}
+
+static int watch(const struct reader *reader, int fd, uint32_t events)
+{
+	struct epoll_event event = {.events = events, .data.fd = fd};
+
+	return epoll_ctl(reader->epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+static int timer_new(const struct reader *reader, uint64_t interval_ns, int *ret_fd)
+{
+	const struct timespec interval = {(time_t)(interval_ns / 1000000000), (long)(interval_ns % 1000000000)};
+	const struct itimerspec spec = {interval, interval};
+
+	*ret_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (*ret_fd < 0 || timerfd_settime(*ret_fd, 0, &spec, NULL))
+		return -errno;
+	return watch(reader, *ret_fd, EPOLLIN);
+}
+
+static int start_family(struct reader *reader, size_t probe)
+{
+	const struct probe_setup setup = {
+		.settings = &reader->config.settings,
+		.events = reader->events,
+		.scope = reader->config.scope,
+		.enabled = reader->config.enabled,
+	};
+	struct family *family;
+	size_t used;
+	int fd, err;
+
+	for (size_t i = 0; i < reader->family_count; i++) {
+		if (reader->families[i].family == probes[probe].family) {
+			reader->family_of_probe[probe] = (int8_t)i;
+			return 0;
+		}
+	}
+	family = &reader->families[reader->family_count];
+	family->family = probes[probe].family;
+	err = family->family->start(&setup, &family->state, family->how);
+	if (err)
+		return err;
+	reader->family_of_probe[probe] = (int8_t)reader->family_count++;
+	used = strlen(reader->how);
+	snprintf(reader->how + used, sizeof(reader->how) - used, "%s%s:%s", used ? " " : "", family->family->name,
+		 family->how);
+	fd = family->family->fd ? family->family->fd(family->state) : -1;
+	return fd < 0 ? 0 : watch(reader, fd, EPOLLIN);
+}
+
+static int make_buffers(struct reader *reader)
+{
+	const struct cgroup_namer namer = {events_name_cgroup, reader->events};
+	const struct reader_config *config = &reader->config;
+	int err;
+
+	for (uint32_t i = 0; i < RINGS; i++) {
+		reader->batches[i] = batch_new(i, wire_kinds, namer);
+		if (!reader->batches[i])
+			return -ENOMEM;
+	}
+	reader->counters = counters_new(syscalls_rows(config->settings.counters_memory) + 1,
+					config->settings.per_cpu ? percpu_cpus() : 0, namer);
+	if (!reader->counters)
+		return -ENOMEM;
+	err = buf_init(&reader->out, FRAME_MAX + 5, 16 * FRAME_MAX);
+	if (err)
+		return err;
+	reader->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	return reader->epoll_fd < 0 ? -errno : 0;
+}
+
+static int watch_all(struct reader *reader)
+{
+	int err = 0;
+
+	/* Edge-triggered: what matters is that BPF woke us, not that the ring has data (it always has while data flows). */
+	for (uint32_t i = 0; i < RINGS && !err; i++)
+		err = watch(reader, events_fd(reader->events, i), EPOLLIN | EPOLLET);
+	if (!err && reader->config.enabled & 1u << PROBE_SYSCALLS)
+		err = timer_new(reader, reader->config.counters_interval_ns, &reader->counters_fd);
+	if (!err)
+		err = timer_new(reader, HEARTBEAT_NS, &reader->heartbeat_fd);
+	return err;
+}
+
+int reader_new(const struct reader_config *config, struct reader **ret_reader)
+{
+	struct reader *reader = calloc(1, sizeof(*reader));
+	struct scope_entry scopes[SCOPE_MAX];
+	struct events_config events = {
+		.ring_bytes = {config->ring_bytes[0], config->ring_bytes[1]},
+		.scopes = scopes,
+		.scope_count = config->scope->count,
+		.include_self = config->settings.include_self,
+		.take = take,
+		.context = reader,
+	};
+	const char *what = "memory";
+	int err;
+
+	if (!reader)
+		return -ENOMEM;
+	reader->config = *config;
+	reader->epoll_fd = reader->counters_fd = reader->heartbeat_fd = -1;
+	memset(reader->probe_of_kind, -1, sizeof(reader->probe_of_kind));
+	for (uint32_t kind = 0; kind < KINDS; kind++)
+		reader->probe_of_kind[kind] = (int8_t)probe_of_kind(kind);
+	for (size_t i = 0; i < config->scope->count; i++)
+		scopes[i] = config->scope->items[i].entry;
+	err = events_new(&events, &reader->events, &what);
+	if (!err) {
+		what = "buffers";
+		err = make_buffers(reader);
+	}
+	if (!err)
+		err = watch_all(reader);
+	if (err) {
+		log_line(LOG_ERROR, "cannot set up the event path", "object", what, "why", strerror(-err), "do",
+			 "see ringside check", NULL);
+		goto out;
+	}
+	for (size_t i = 0; i < probe_count && !err; i++) {
+		if (config->enabled & 1u << i)
+			err = start_family(reader, i);
+	}
+out:
+	if (err)
+		reader_free(reader);
+	else
+		*ret_reader = reader;
+	return err;
+}
+
+void reader_free(struct reader *reader)
+{
+	if (!reader)
+		return;
+	for (size_t i = 0; i < reader->family_count; i++)
+		reader->families[i].family->stop(reader->families[i].state);
+	for (uint32_t i = 0; i < RINGS; i++)
+		batch_free(reader->batches[i]);
+	counters_free(reader->counters);
+	buf_done(&reader->out);
+	events_free(reader->events);
+	for (size_t i = 0; i < 3; i++) {
+		const int fd = (const int[]){reader->epoll_fd, reader->counters_fd, reader->heartbeat_fd}[i];
+
+		if (fd >= 0)
+			close(fd);
+	}
+	free(reader);
+}
+
+const char *reader_how(const struct reader *reader)
+{
+	return reader->how;
+}
+
+void reader_ready(struct reader *reader)
+{
+	for (size_t i = 0; i < reader->family_count; i++) {
+		if (reader->families[i].family->ready)
+			reader->families[i].family->ready(reader->families[i].state);
+	}
+}
+
+int reader_fd(const struct reader *reader)
+{
+	return reader->epoll_fd;
+}
+
+int reader_sleep(struct reader *reader)
+{
+	reader->flowing = reader->drained > 0;
+	reader->drained = 0;
+	events_sleep(reader->events, reader->flowing ? WAKE_THRESHOLD : WAKE_ANY);
+	if (reader->flowing)
+		return (int)((reader->config.flush_interval_ns + 999999) / 1000000);
+	return events_pending(reader->events) ? 0 : -1;
+}
+
+static void drain(struct reader *reader)
+{
+	for (uint32_t i = 0; i < RINGS; i++) {
+		events_drain(reader->events, i);
+		flush(reader, i);
+	}
+}
+
+static void send_counters(struct reader *reader)
+{
+	for (size_t i = 0; i < reader->family_count; i++) {
+		const struct family *family = &reader->families[i];
+
+		if (family->family->count)
+			family->family->count(family->state, reader->counters);
+	}
+	buf_clear(&reader->out);
+	counters_seal(reader->counters, clock_boottime_ns(), clock_offset_ns(), &reader->out);
+	push(reader, queue_push_counters);
+}
+
+static void account_probe(struct reader *reader, uint32_t number, struct session_probe *ret_probe)
+{
+	const struct family *family = &reader->families[reader->family_of_probe[number]];
+	struct probe_account first = {0}, second = {0};
+
+	/* Taken, then lost, then produced: each later one can only have grown, so the difference is never below 0. */
+	events_account(reader->events, number, &first);
+	events_account(reader->events, number, &second);
+	snprintf(ret_probe->name, sizeof(ret_probe->name), "%s", probes[number].name);
+	ret_probe->stream = probes[number].stream;
+	ret_probe->produced = second.produced;
+	memcpy(ret_probe->lost, first.lost, sizeof(ret_probe->lost));
+	ret_probe->taken = first.taken;
+	ret_probe->prog_missed = family->family->missed ? family->family->missed(family->state, number) : 0;
+}
+
+/* Everything taken so far has been pushed when this is called. */
+static void account(struct reader *reader, struct session_account *ret_account)
+{
+	memset(ret_account, 0, sizeof(*ret_account));
+	ret_account->boottime_ns = clock_boottime_ns();
+	ret_account->realtime_ns = clock_realtime_ns();
+	for (uint32_t i = 0; i < probe_count; i++) {
+		if (reader->config.enabled & 1u << i)
+			account_probe(reader, i, &ret_account->probes[ret_account->probe_count++]);
+	}
+	ret_account->has_streams = true;
+	for (uint32_t i = 0; i < RINGS; i++) {
+		ret_account->streams[i].taken = reader->next_seq[i];
+		ret_account->streams[i].next_seq = reader->next_seq[i];
+		queue_evicted(reader->config.queue, i, ret_account->streams[i].evicted);
+	}
+}
+
+static void send_heartbeat(struct reader *reader)
+{
+	struct session_account now;
+
+	drain(reader);
+	account(reader, &now);
+	buf_clear(&reader->out);
+	session_put_heartbeat(&reader->out, &now);
+	push(reader, queue_push_heartbeat);
+}
+
+void reader_work(struct reader *reader)
+{
+	struct epoll_event ready[16];
+	uint64_t expired;
+	int count;
+
+	events_sleep(reader->events, WAKE_NONE);
+	count = epoll_wait(reader->epoll_fd, ready, 16, 0);
+	drain(reader);
+	for (int i = 0; i < count; i++) {
+		const int fd = ready[i].data.fd;
+
+		if (fd == reader->counters_fd && read(fd, &expired, sizeof(expired)) > 0)
+			send_counters(reader);
+		else if (fd == reader->heartbeat_fd && read(fd, &expired, sizeof(expired)) > 0)
+			send_heartbeat(reader);
+		for (size_t f = 0; f < reader->family_count; f++) {
+			const struct family *family = &reader->families[f];
+
+			if (family->family->fd && family->family->fd(family->state) == fd)
+				family->family->work(family->state);
+		}
+	}
+}
+
+static bool balanced(const struct session_account *account)
+{
+	for (size_t i = 0; i < account->probe_count; i++) {
+		const struct session_probe *probe = &account->probes[i];
+		uint64_t lost = 0;
+
+		for (size_t r = 0; r < LOST_REASONS; r++)
+			lost += probe->lost[r];
+		if (probe->produced != lost + probe->taken)
+			return false;
+	}
+	return true;
+}
+
+void reader_finish(struct reader *reader, struct session_account *ret_account)
+{
+	const struct timespec pause = {0, 2000000};
+
+	for (size_t i = 0; i < reader->family_count; i++)
+		reader->families[i].family->detach(reader->families[i].state);
+	for (int round = 0; round < SETTLE_ROUNDS; round++) {
+		drain(reader);
+		account(reader, ret_account);
+		if (balanced(ret_account))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (reader->config.enabled & 1u << PROBE_SYSCALLS)
+		send_counters(reader);
+	account(reader, ret_account);
+	buf_clear(&reader->out);
+	session_put_heartbeat(&reader->out, ret_account);
+	push(reader, queue_push_heartbeat);
+}
+
+size_t reader_memory(const struct reader_config *config)
+{
+	const struct events_config events = {.ring_bytes = {config->ring_bytes[0], config->ring_bytes[1]}};
+	const size_t cpus = config->settings.per_cpu ? percpu_cpus() : 0;
+
+	return events_memory(&events) + RINGS * batch_memory(wire_kinds) + config->settings.counters_memory +
+	       counters_memory(syscalls_rows(config->settings.counters_memory) + 1, cpus) + FRAME_MAX;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reader: one thread that starts the probes, takes records from the rings into batches, reads the counters, keeps the
+ * accounts, and pushes finished frames to the queue. It never waits for whoever empties the queue.
+ *
+ *   idle --woken by the first record--> flowing: drain each flush interval, or at half a ring --nothing came--> idle
+ */
+#ifndef RINGSIDE_CMD_READER_H
+#define RINGSIDE_CMD_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probes/probe.h"
+#include "scope/scope.h"
+#include "wire/session.h"
+
+struct queue;
+struct capture;
+struct reader;
+
+struct reader_config {
+	struct probe_settings settings;
+	uint32_t enabled; /* bit number = probe */
+	const struct scope *scope;
+	size_t ring_bytes[2];
+	uint64_t flush_interval_ns, counters_interval_ns;
+	struct queue *queue;
+	struct capture *capture; /* NULL: none */
+};
+
+/* Makes rings and buffers and attaches the probes. 0 or -errno (logged). */
+int reader_new(const struct reader_config *config, struct reader **ret_reader);
+void reader_free(struct reader *reader);
+
+/* "process=tp_btf getaddrinfo=..." for the ready line; good for the reader's life. */
+const char *reader_how(const struct reader *reader);
+/* Tells the probes that records are taken from now on (the snapshot begins). */
+void reader_ready(struct reader *reader);
+
+/* For epoll, readable when reader_work has something to do. */
+int reader_fd(const struct reader *reader);
+/* Longest that the caller may sleep before the next reader_work, ms; -1: until reader_fd says so. Call it last before sleeping. */
+int reader_sleep(struct reader *reader);
+void reader_work(struct reader *reader);
+
+/* Detaches, takes what is left, and gives the final accounting, which holds exactly. */
+void reader_finish(struct reader *reader, struct session_account *ret_account);
+
+/* Bytes that are allocated for this configuration: rings, tables, batches, counters. */
+size_t reader_memory(const struct reader_config *config);
+
+#endif

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The sidecar: starts the reader and whoever empties its queue, waits for a signal, ends in order. */
+#include "cmd/run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <bpf/libbpf.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "cmd/commands.h"
+#include "cmd/identity.h"
+#include "cmd/local.h"
+#include "cmd/reader.h"
+#include "net/health.h"
+#include "net/sender.h"
+#include "spool/queue.h"
+#include "wire/capture.h"
+
+#define FINISH_NS 2000000000ull
+
+struct run {
+	struct run_plan plan;
+	struct identity identity;
+	struct session_hello hello;
+	struct session_attribute attributes[SESSION_ATTRIBUTES + 1];
+	struct queue *queue;
+	struct capture *capture;
+	struct reader *reader;
+	struct sender *sender;
+	struct local *local;
+	int signal_fd, health_fd;
+};
+
+static int quiet(enum libbpf_print_level level, const char *format, va_list arguments)
+{
+	char line[512];
+
+	if (level != LIBBPF_WARN || !getenv("RINGSIDE_DEBUG"))
+		return 0;
+	vsnprintf(line, sizeof(line), format, arguments);
+	line[strcspn(line, "\n")] = 0;
+	log_line(LOG_WARN, "libbpf", "text", line, NULL);
+	return 0;
+}
+
+static void make_hello(struct run *run)
+{
+	struct session_hello *hello = &run->hello;
+
+	memcpy(run->attributes, run->plan.attributes, sizeof(run->plan.attributes));
+	run->attributes[run->plan.attribute_count] = (struct session_attribute){
+		.key = {"host.name", 9},
+		.value = {run->identity.host, strlen(run->identity.host)},
+	};
+	hello->protocol_min = hello->protocol_max = SESSION_VERSION;
+	hello->agent_id = (struct session_text){run->identity.agent_id, strlen(run->identity.agent_id)};
+	memcpy(hello->boot_id, run->identity.boot_id, sizeof(hello->boot_id));
+	hello->epoch = run->identity.epoch;
+	hello->attributes = run->attributes;
+	hello->attribute_count = run->plan.attribute_count + 1;
+	hello->boottime_ns = clock_boottime_ns();
+	hello->realtime_ns = clock_realtime_ns();
+	hello->version = (struct session_text){RINGSIDE_VERSION, strlen(RINGSIDE_VERSION)};
+}
+
+static int start_output(struct run *run)
+{
+	const struct sender_config config = {
+		.collector = run->plan.collector,
+		.insecure = run->plan.options.insecure,
+		.hello = run->hello,
+		.feed = {queue_fd, queue_next, queue_ack, queue_rewind, queue_unacked, queue_empty},
+	};
+
+	if (run->plan.has_collector) {
+		run->sender = sender_new(&config, run->queue);
+		return run->sender ? sender_start(run->sender) : -ENOMEM;
+	}
+	run->local = local_new(run->queue, &run->hello, run->plan.format);
+	return run->local ? local_start(run->local) : -ENOMEM;
+}
+
+static int start_capture(struct run *run)
+{
+	const char *path = run->plan.options.capture;
+	struct buf hello;
+	int err;
+
+	if (!path)
+		return 0;
+	err = buf_init(&hello, 4096, 1024 * 1024);
+	if (!err)
+		err = session_put_hello(&hello, &run->hello);
+	if (!err)
+		err = capture_open(path, &run->capture);
+	if (!err)
+		err = capture_source(run->capture, buf_head(&hello), buf_length(&hello));
+	buf_done(&hello);
+	if (err)
+		log_line(LOG_ERROR, "cannot write the capture", "file", path, "why", strerror(-err), "do",
+			 "give a path that can be written", NULL);
+	return err;
+}
+
+static int start_reader(struct run *run)
+{
+	const struct run_options *options = &run->plan.options;
+	const struct reader_config config = {
+		.settings = {
+			.latency = options->latency,
+			.per_cpu = options->per_cpu,
+			.write_min_bytes = options->write_min_bytes,
+			.write_sample = options->write_sample,
+			.counters_memory = options->counters_memory,
+			.include_self = options->include_self,
+		},
+		.enabled = run->plan.enabled,
+		.scope = &run->plan.scope,
+		.ring_bytes = {options->ring_lifecycle, options->ring_samples},
+		.flush_interval_ns = options->flush_interval,
+		.counters_interval_ns = options->counters_interval,
+		.queue = run->queue,
+		.capture = run->capture,
+	};
+
+	return reader_new(&config, &run->reader);
+}
+
+static void log_ready(const struct run *run)
+{
+	char scope[SCOPE_MAX * SCOPE_TEXT] = "", collector[ADDRESS_TEXT];
+	size_t used = 0;
+
+	for (size_t i = 0; i < run->plan.scope.count && used < sizeof(scope); i++) {
+		const struct scope_item *item = &run->plan.scope.items[i];
+
+		used += (size_t)snprintf(scope + used, sizeof(scope) - used, "%s%s%s(%s)", i ? " " : "",
+					 item->entry.exclude ? "-" : "", item->given, item->name);
+	}
+	if (run->plan.has_collector)
+		address_print(&run->plan.collector, collector);
+	log_line(LOG_INFO, "ready", "role", "run", "agent", run->identity.agent_id, "scope", scope, "scope_chosen",
+		 run->plan.scope.chosen ? "by default" : NULL, "probes", reader_how(run->reader), "collector",
+		 run->plan.has_collector ? collector : NULL, NULL);
+}
+
+/* Until a signal comes (0) or stdout fails (-EPIPE). */
+static int serve(struct run *run)
+{
+	struct pollfd fds[] = {
+		{.fd = run->signal_fd, .events = POLLIN},
+		{.fd = reader_fd(run->reader), .events = POLLIN},
+		{.fd = run->health_fd, .events = POLLIN},
+		{.fd = run->local ? local_fd(run->local) : -1, .events = POLLIN},
+	};
+
+	for (;;) {
+		if (poll(fds, sizeof(fds) / sizeof(fds[0]), reader_sleep(run->reader)) < 0 && errno != EINTR)
+			return -errno;
+		reader_work(run->reader);
+		if (fds[2].revents)
+			health_serve(run->health_fd, true);
+		if (fds[3].revents)
+			return -EPIPE;
+		if (fds[0].revents)
+			return 0;
+	}
+}
+
+static void log_done(const struct run *run, const struct session_account *account)
+{
+	char line[4096];
+	size_t used;
+
+	used = (size_t)snprintf(line, sizeof(line), "level=info msg=done");
+	for (size_t i = 0; i < account->probe_count; i++) {
+		const struct session_probe *probe = &account->probes[i];
+		uint64_t lost = 0;
+
+		if (probe->stream >= SESSION_STREAMS)
+			continue;
+		for (size_t r = 0; r < SESSION_REASONS; r++)
+			lost += probe->lost[r];
+		used += (size_t)snprintf(line + used, sizeof(line) - used, " %s_produced=%llu %s_lost=%llu", probe->name,
+					 (unsigned long long)probe->produced, probe->name, (unsigned long long)lost);
+	}
+	for (uint32_t i = 0; i < SESSION_STREAMS; i++)
+		used += (size_t)snprintf(line + used, sizeof(line) - used, " stream%u_taken=%llu stream%u_acknowledged=%llu", i,
+					 (unsigned long long)account->streams[i].taken, i,
+					 (unsigned long long)queue_unacked(run->queue, i));
+	fprintf(stderr, "%s\n", line);
+}
+
+/* 0, or -errno of the output: what it did not take in time is in the line, as not acknowledged. */
+static int finish(struct run *run)
+{
+	const uint64_t deadline = clock_monotonic_ns() + FINISH_NS;
+	struct session_account account;
+	struct buf bye;
+	int err;
+
+	reader_finish(run->reader, &account);
+	if (run->sender) {
+		err = buf_init(&bye, 4096, 65536);
+		if (!err)
+			err = session_put_bye(&bye, &account);
+		if (!err)
+			err = sender_finish(run->sender, buf_head(&bye), buf_length(&bye), deadline);
+		buf_done(&bye);
+	} else {
+		err = local_finish(run->local, deadline);
+	}
+	if (run->capture) {
+		buf_init(&bye, 4096, 65536);
+		session_put_bye(&bye, &account);
+		capture_frame(run->capture, buf_head(&bye), buf_length(&bye));
+		buf_done(&bye);
+		capture_close(run->capture);
+		run->capture = NULL;
+	}
+	log_done(run, &account);
+	return err;
+}
+
+static int watch_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGPIPE);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run_all(struct run *run)
+{
+	int err;
+
+	run->signal_fd = watch_signals();
+	identity_read(run->plan.options.agent_id, &run->plan.scope, &run->identity);
+	make_hello(run);
+	run->queue = queue_new(run->plan.options.queue);
+	if (!run->queue || run->signal_fd < 0)
+		return 1;
+	if (start_capture(run) || start_reader(run))
+		return 1;
+	err = start_output(run);
+	if (err) {
+		log_line(LOG_ERROR, "cannot start the output", "why", strerror(-err), NULL);
+		return 1;
+	}
+	run->health_fd = health_listen("run");
+	reader_ready(run->reader);
+	log_ready(run);
+	if (serve(run)) {
+		log_line(LOG_ERROR, "cannot write to stdout", "why", local_failure(run->local), "do",
+			 "keep its reader alive, or give --collector or --format none", NULL);
+		finish(run);
+		return 1;
+	}
+	if (finish(run) == -ETIMEDOUT && run->local) {
+		/* The printing thread is stuck in its write: nothing may be freed under it. */
+		_exit(0);
+	}
+	return 0;
+}
+
+int run_main(int argc, char **argv)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	int code;
+
+	if (!run)
+		return 1;
+	run->signal_fd = run->health_fd = -1;
+	libbpf_set_print(quiet);
+	code = run_plan(argc, argv, &run->plan);
+	if (code) {
+		free(run);
+		return code == 1 ? 0 : code == 3 ? 1 : code;
+	}
+	code = run_all(run);
+	sender_free(run->sender);
+	local_free(run->local);
+	reader_free(run->reader);
+	capture_close(run->capture);
+	queue_free(run->queue);
+	if (run->health_fd >= 0)
+		close(run->health_fd);
+	if (run->signal_fd >= 0)
+		close(run->signal_fd);
+	free(run);
+	return code;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of `run`, as the command line and the environment give them, and as the rest of `run` wants them. */
+#ifndef RINGSIDE_CMD_RUN_H
+#define RINGSIDE_CMD_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/options.h"
+#include "net/address.h"
+#include "scope/scope.h"
+#include "wire/row.h"
+#include "wire/session.h"
+
+/* What options_parse fills in. */
+struct run_options {
+	struct option_list probe, scope, exclude, attribute;
+	const char *collector, *format, *capture, *agent_id;
+	bool insecure, include_self, latency, per_cpu;
+	uint64_t write_min_bytes, write_sample;
+	uint64_t ring_lifecycle, ring_samples, queue;
+	uint64_t flush_interval, counters_interval, counters_memory;
+};
+
+/* Checked and resolved. */
+struct run_plan {
+	struct run_options options;
+	uint32_t enabled; /* bit number = probe */
+	struct scope scope;
+	bool has_collector;
+	struct address collector;
+	enum row_format format;
+	struct session_attribute attributes[SESSION_ATTRIBUTES]; /* borrowed from argv and the environment */
+	size_t attribute_count;
+};
+
+/* 0; 1: help was printed; 2: a wrong call; or 3: the machine refuses. The last two are logged. */
+int run_plan(int argc, char **argv, struct run_plan *ret_plan);
+
+#endif

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/* From the options of `run` to a plan: every wrong value is refused here, before anything is attached. */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd/run.h"
+#include "net/sender.h"
+#include "probes/probe.h"
+
+#define FIELD(name) offsetof(struct run_options, name)
+
+static const struct option_def run_table[] = {
+	{"probe", OPTION_COMMA_LIST, "NAME", "probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)",
+	 FIELD(probe), 0, 0},
+	{"scope", OPTION_LIST, "SCOPE",
+	 "observe: pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, pid:N, docker:ID-PREFIX "
+	 "(default: found out inside a container)",
+	 FIELD(scope), 0, 0},
+	{"exclude", OPTION_LIST, "SCOPE", "leave out, although it is inside a scope", FIELD(exclude), 0, 0},
+	{"include-self", OPTION_FLAG, NULL, "observe the sidecar's own process too", FIELD(include_self), 0, 0},
+	{"collector", OPTION_TEXT, "HOST[:PORT]", "stream to this collector, port 9717 unless given (default: print on stdout)",
+	 FIELD(collector), 0, 0},
+	{"insecure", OPTION_FLAG, NULL, "allow plain TCP to a collector beyond loopback", FIELD(insecure), 0, 0},
+	{"format", OPTION_TEXT, "FORMAT", "on stdout: table, json or none (default: table on a terminal, json in a pipe)",
+	 FIELD(format), 0, 0},
+	{"capture", OPTION_TEXT, "FILE", "also write the frames to a file, for ringside cat", FIELD(capture), 0, 0},
+	{"latency", OPTION_FLAG, NULL, "measure system calls: a second hook, a cost for every call of the host",
+	 FIELD(latency), 0, 0},
+	{"write-min-bytes", OPTION_SIZE, "BYTES", "record writes of at least this many bytes (default 0)",
+	 FIELD(write_min_bytes), 0, 0},
+	{"write-sample", OPTION_NUMBER, "N", "record one write in N (default 1)", FIELD(write_sample), 1, UINT32_MAX},
+	{"per-cpu", OPTION_FLAG, NULL, "give each CPU's share of the counters", FIELD(per_cpu), 0, 0},
+	{"counters-interval", OPTION_TIME, "TIME", "how often counters are sent (default 1s)", FIELD(counters_interval),
+	 10000000, 86400ull * 1000000000},
+	{"counters-memory", OPTION_SIZE, "BYTES", "memory for counters, all CPUs together (default 2M)",
+	 FIELD(counters_memory), 4096, 1ull << 30},
+	{"ring-lifecycle", OPTION_SIZE, "BYTES", "ring of fork, exec, exit and getaddrinfo: a power of two (default 512k)",
+	 FIELD(ring_lifecycle), 1, 1ull << 30},
+	{"ring-samples", OPTION_SIZE, "BYTES", "ring of write: a power of two (default 1M)", FIELD(ring_samples), 1,
+	 1ull << 30},
+	{"flush-interval", OPTION_TIME, "TIME", "longest that a record waits while data flows (default 50ms)",
+	 FIELD(flush_interval), 1000000, 60000000000ull},
+	{"queue", OPTION_SIZE, "BYTES", "frames that wait for the collector (default 4M)", FIELD(queue), 2097152, 1ull << 30},
+	{"agent-id", OPTION_TEXT, "ID", "this agent's name (default HOSTNAME-HASH, stable over restarts)", FIELD(agent_id), 0, 0},
+	{"attribute", OPTION_LIST, "KEY=VALUE", "say so in the stream: k8s.pod.uid=..., service.name=...", FIELD(attribute), 0, 0},
+	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
+};
+
+static int wrong(const char *option, const char *value, const char *why, const char *todo)
+{
+	log_line(LOG_ERROR, "wrong value", "option", option, "value", value, "why", why, "do", todo, NULL);
+	return 2;
+}
+
+static int plan_probes(struct run_plan *plan)
+{
+	const struct option_list *list = &plan->options.probe;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const int probe = probe_find(list->value[i]);
+
+		if (probe < 0)
+			return wrong("--probe", list->value[i], "no such probe", "take process, getaddrinfo, syscalls or write");
+		plan->enabled |= 1u << probe;
+	}
+	for (size_t i = 0; i < probe_count && !list->count; i++)
+		plan->enabled |= (uint32_t)probes[i].by_default << i;
+	return 0;
+}
+
+/* A ring is a power of two and at least a page: the kernel says no more than EINVAL. */
+static int plan_ring(const char *option, uint64_t bytes)
+{
+	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t right = page;
+	char value[32], todo[64];
+
+	while (right * 2 <= bytes || bytes - right > right * 2 - bytes) {
+		if (right >= bytes)
+			break;
+		right *= 2;
+	}
+	if (right == bytes)
+		return 0;
+	snprintf(value, sizeof(value), "%llu", (unsigned long long)bytes);
+	snprintf(todo, sizeof(todo), "take %llu", (unsigned long long)right);
+	return wrong(option, value, "not a power of two of at least one page", todo);
+}
+
+static int plan_attributes(struct run_plan *plan)
+{
+	const struct option_list *list = &plan->options.attribute;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const char *equals = strchr(list->value[i], '=');
+
+		if (!equals || equals == list->value[i])
+			return wrong("--attribute", list->value[i], "not KEY=VALUE", "give a key, =, and a value");
+		plan->attributes[plan->attribute_count++] = (struct session_attribute){
+			.key = {list->value[i], (size_t)(equals - list->value[i])},
+			.value = {equals + 1, strlen(equals + 1)},
+		};
+	}
+	return 0;
+}
+
+static int plan_output(struct run_plan *plan)
+{
+	const struct run_options *options = &plan->options;
+	const char *format = options->format;
+
+	if (!format)
+		format = options->collector ? "none" : isatty(STDOUT_FILENO) ? "table" : "json";
+	if (!strcmp(format, "table"))
+		plan->format = ROW_TABLE;
+	else if (!strcmp(format, "json"))
+		plan->format = ROW_JSON;
+	else if (!strcmp(format, "none"))
+		plan->format = ROW_NONE;
+	else
+		return wrong("--format", format, "no such format", "take table, json or none");
+	if (!options->collector)
+		return 0;
+	if (options->format && plan->format != ROW_NONE)
+		return wrong("--format", format, "with --collector nothing is printed", "leave one of the two out");
+	plan->has_collector = true;
+	if (address_parse(options->collector, &plan->collector) || !plan->collector.host[0] || !plan->collector.port)
+		return wrong("--collector", options->collector, "not HOST or HOST:PORT", "give for example 10.0.0.1:9717");
+	if (sender_allowed(&plan->collector, options->insecure))
+		return wrong("--collector", options->collector, "plain TCP beyond loopback can be read by others",
+			     "give --insecure to allow it");
+	return 0;
+}
+
+static int plan_agent_id(const struct run_options *options)
+{
+	const char *id = options->agent_id;
+
+	if (!id)
+		return 0;
+	if (!*id || strlen(id) > SESSION_AGENT_ID)
+		return wrong("--agent-id", id, "1 to 255 bytes are allowed", "give a shorter one");
+	for (; *id; id++) {
+		if ((unsigned char)*id < 0x20 || *id == 0x7f)
+			return wrong("--agent-id", options->agent_id, "it holds a control character", "leave it out");
+	}
+	return 0;
+}
+
+static int plan_scope(struct run_plan *plan)
+{
+	const struct run_options *options = &plan->options;
+	struct scope_error error = {0};
+	char pod_uid[64] = "";
+	int err;
+
+	for (size_t i = 0; i < plan->attribute_count; i++) {
+		const struct session_attribute *a = &plan->attributes[i];
+
+		if (a->key.length == 11 && !memcmp(a->key.data, "k8s.pod.uid", 11))
+			snprintf(pod_uid, sizeof(pod_uid), "%s", (const char *)a->value.data);
+	}
+	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value, options->exclude.count,
+			    pod_uid[0] ? pod_uid : NULL, &plan->scope, &error);
+	if (!err)
+		return 0;
+	log_line(LOG_ERROR, "cannot resolve the scope", "what", error.what, "why", strerror(-err), "do", error.todo, NULL);
+	return err == -EINVAL || err == -ENOENT ? 2 : 3;
+}
+
+int run_plan(int argc, char **argv, struct run_plan *ret_plan)
+{
+	struct run_plan *plan = ret_plan;
+	int err;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->options = (struct run_options){
+		.write_sample = 1,
+		.ring_lifecycle = 512 * 1024,
+		.ring_samples = 1024 * 1024,
+		.queue = 4 * 1024 * 1024,
+		.flush_interval = 50000000,
+		.counters_interval = 1000000000,
+		.counters_memory = 2 * 1024 * 1024,
+	};
+	err = options_parse("run", "ringside run [OPTION]...",
+			    "Observes the processes of one or more cgroups and streams what they do to a collector, or prints it.",
+			    run_table, &plan->options, argc, argv, 0, NULL);
+	if (err)
+		return err > 0 ? 1 : 2;
+	err = plan_probes(plan);
+	if (!err)
+		err = plan_ring("--ring-lifecycle", plan->options.ring_lifecycle);
+	if (!err)
+		err = plan_ring("--ring-samples", plan->options.ring_samples);
+	if (!err)
+		err = plan_attributes(plan);
+	if (!err)
+		err = plan_output(plan);
+	if (!err)
+		err = plan_agent_id(&plan->options);
+	return err ? err : plan_scope(plan);
+}

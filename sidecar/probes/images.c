@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probes/images.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/clock.h"
+#include "probes/image.h"
+
+#define FILES 1024 /* looked at; past it, the oldest that has no probe is forgotten */
+#define LINKS 3
+
+struct known_file {
+	uint64_t inode;
+	uint64_t device;
+	int64_t changed_ns; /* a file that was written again is another one */
+	uint64_t attached_ns; /* 0: it has no getaddrinfo */
+	bool unseen;
+	struct bpf_link *links[LINKS];
+};
+
+struct images {
+	struct images_config config;
+	struct known_file files[FILES];
+	size_t count, attached, oldest;
+	char failure[128];
+};
+
+struct images *images_new(const struct images_config *config)
+{
+	struct images *images = calloc(1, sizeof(*images));
+
+	if (images)
+		images->config = *config;
+	return images;
+}
+
+static void forget(struct known_file *file)
+{
+	for (size_t i = 0; i < LINKS; i++)
+		bpf_link__destroy(file->links[i]);
+	memset(file, 0, sizeof(*file));
+}
+
+void images_free(struct images *images)
+{
+	if (!images)
+		return;
+	for (size_t i = 0; i < images->count; i++)
+		forget(&images->files[i]);
+	free(images);
+}
+
+size_t images_count(const struct images *images)
+{
+	return images->attached;
+}
+
+const char *images_failure(const struct images *images)
+{
+	return images->failure;
+}
+
+static struct bpf_link *attach(struct images *images, const struct bpf_program *program, int fd, uint64_t offset, bool leave)
+{
+	char path[64];
+	struct bpf_link *link;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (images->config.multi) {
+		const unsigned long offsets[] = {offset};
+		LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = offsets, .cnt = 1, .retprobe = leave);
+
+		link = bpf_program__attach_uprobe_multi(program, -1, path, NULL, &options);
+	} else {
+		LIBBPF_OPTS(bpf_uprobe_opts, options, .retprobe = leave);
+
+		link = bpf_program__attach_uprobe_opts(program, -1, path, offset, &options);
+	}
+	if (!link)
+		snprintf(images->failure, sizeof(images->failure), "%s", strerror(errno));
+	return link;
+}
+
+/* The return first: a call whose entry is seen always has its return seen. */
+static void attach_file(struct images *images, struct known_file *file, int fd, const struct image *image)
+{
+	const struct images_config *config = &images->config;
+
+	if (image->dlopen && config->dlopen)
+		file->links[2] = attach(images, config->dlopen, fd, image->dlopen, true);
+	if (!image->getaddrinfo)
+		return;
+	if (config->leave)
+		file->links[1] = attach(images, config->leave, fd, image->getaddrinfo, true);
+	if (!config->leave || file->links[1])
+		file->links[0] = attach(images, config->enter, fd, image->getaddrinfo, false);
+	if (file->links[0]) {
+		file->attached_ns = clock_boottime_ns();
+		images->attached++;
+	} else {
+		file->unseen = true;
+	}
+}
+
+static struct known_file *known_slot(struct images *images)
+{
+	struct known_file *file;
+
+	if (images->count < FILES)
+		return &images->files[images->count++];
+	for (size_t tries = 0; tries < FILES; tries++) {
+		file = &images->files[images->oldest++ % FILES];
+		if (!file->attached_ns) {
+			forget(file);
+			return file;
+		}
+	}
+	return NULL;
+}
+
+/* The file behind an open descriptor; looked at where it was not before. NULL: it can't be. */
+static const struct known_file *look_fd(struct images *images, int fd)
+{
+	struct known_file *file;
+	struct image image;
+	struct stat status;
+	int64_t changed;
+
+	if (fstat(fd, &status) || !S_ISREG(status.st_mode))
+		return NULL;
+	changed = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+	for (size_t i = 0; i < images->count; i++) {
+		file = &images->files[i];
+		if (file->inode == status.st_ino && file->device == status.st_dev && file->changed_ns == changed)
+			return file;
+	}
+	file = known_slot(images);
+	if (!file)
+		return NULL;
+	file->inode = status.st_ino;
+	file->device = status.st_dev;
+	file->changed_ns = changed;
+	if (image_read(fd, &image) || !image.is_elf)
+		return file;
+	if (!image.is_64bit)
+		file->unseen = image.getaddrinfo != 0;
+	else
+		attach_file(images, file, fd, &image);
+	if (!image.interpreter[0] && image.is_go && !image.getaddrinfo)
+		file->unseen = true;
+	return file;
+}
+
+static void add_to_look(struct images_look *look, const struct known_file *file)
+{
+	if (!file)
+		return;
+	look->unseen |= file->unseen;
+	if (!file->attached_ns)
+		return;
+	look->found++;
+	if (file->attached_ns > look->newest_ns)
+		look->newest_ns = file->attached_ns;
+}
+
+/* One line of /proc/PID/maps: opens the mapped file itself, or, where that is not allowed, its path under the process's root. */
+static void look_mapping(struct images *images, uint32_t pid, const char *line, struct images_look *look)
+{
+	uint64_t start, end, inode;
+	char modes[8], path[PATH_MAX + 64];
+	int name = 0, fd;
+
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %" SCNu64 " %n", &start, &end, modes, &inode, &name) < 4 ||
+	    modes[2] != 'x' || !inode || line[name] != '/')
+		return;
+	snprintf(path, sizeof(path), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, pid, start, end);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0) {
+		snprintf(path, sizeof(path), "/proc/%u/root%.*s", pid, (int)strcspn(line + name, "\n"), line + name);
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	}
+	if (fd < 0)
+		return;
+	add_to_look(look, look_fd(images, fd));
+	close(fd);
+}
+
+void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look)
+{
+	char path[64], line[PATH_MAX + 128];
+	FILE *maps;
+
+	memset(ret_look, 0, sizeof(*ret_look));
+	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
+	maps = fopen(path, "re");
+	if (!maps)
+		return;
+	while (fgets(line, sizeof(line), maps)) {
+		ret_look->alive = true;
+		look_mapping(images, pid, line, ret_look);
+	}
+	fclose(maps);
+}
+
+static const struct known_file *look_under(struct images *images, uint32_t root_pid, const char *path, char ret_interpreter[])
+{
+	const struct known_file *file;
+	char full[PATH_MAX + 64];
+	struct image image;
+	int fd;
+
+	snprintf(full, sizeof(full), "/proc/%u/root/%s", root_pid, path);
+	fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return NULL;
+	file = look_fd(images, fd);
+	if (ret_interpreter && !image_read(fd, &image))
+		memcpy(ret_interpreter, image.interpreter, IMAGE_PATH);
+	close(fd);
+	return file;
+}
+
+void images_look_path(struct images *images, uint32_t root_pid, const char *path, struct images_look *ret_look)
+{
+	static const char *const libcs[] = {"/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6",
+					    "/lib64/libc.so.6", "/usr/lib64/libc.so.6", "/usr/lib/libc.so.6"};
+	char interpreter[IMAGE_PATH] = "";
+	const struct known_file *file;
+
+	memset(ret_look, 0, sizeof(*ret_look));
+	file = look_under(images, root_pid, path, interpreter);
+	ret_look->alive = file;
+	add_to_look(ret_look, file);
+	if (!interpreter[0])
+		return;
+	add_to_look(ret_look, look_under(images, root_pid, interpreter, NULL));
+	for (size_t i = 0; i < sizeof(libcs) / sizeof(libcs[0]); i++) {
+		file = look_under(images, root_pid, libcs[i], NULL);
+		if (file)
+			add_to_look(ret_look, file);
+	}
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The files that getaddrinfo's programs are attached to, and the search for more in the files that processes map. One
+ * thread. Each file is looked at once; what has the function is attached at once.
+ */
+#ifndef RINGSIDE_PROBES_IMAGES_H
+#define RINGSIDE_PROBES_IMAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bpf_program;
+struct images;
+
+struct images_config {
+	struct bpf_program *enter, *leave, *dlopen; /* leave, dlopen: NULL where no return probe may be attached */
+	bool multi; /* by uprobe_multi links, else by perf events */
+};
+
+/* What a look at a process found. */
+struct images_look {
+	bool alive; /* its map could be read */
+	size_t found; /* mapped files that have the function */
+	uint64_t newest_ns; /* when the last of these was attached, CLOCK_BOOTTIME */
+	bool unseen; /* its own executable has a resolver that we can't see, or is of another class */
+};
+
+/* NULL: no memory. */
+struct images *images_new(const struct images_config *config);
+void images_free(struct images *images);
+/* Files attached to. */
+size_t images_count(const struct images *images);
+
+/* Looks at all files that the process maps as code. `pid` as our /proc numbers it. */
+void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
+/*
+ * A process that is gone: looks at its executable, its interpreter and the libc beside it, by path under the root of `root_pid`.
+ */
+void images_look_path(struct images *images, uint32_t root_pid, const char *path, struct images_look *ret_look);
+
+/* Why the last attach failed; empty: none did. */
+const char *images_failure(const struct images *images);
+
+#endif

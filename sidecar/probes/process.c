@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The process family: fork, exec, exit, and the snapshot of what ran before. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/types.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "kernel/events.h"
+#include "probes/probe.h"
+#include "process.h"
+#include "process.skel.h"
+
+struct process_state {
+	struct process_bpf *skeleton;
+	struct events *events;
+	struct bpf_link *snapshot_link; /* of the iterator for one PID namespace */
+	bool snapshot_partial;
+	uint8_t enriched[sizeof(struct exec_event) + PROCESS_PATH + PROCESS_ARGV];
+};
+
+/* The kernel's tracepoint passes whether the last thread leaves: its prototype has three parameters, __data included. */
+static bool exit_has_group_dead(const struct btf *kernel)
+{
+	const struct btf_type *type;
+	int id = btf__find_by_name_kind(kernel, "btf_trace_sched_process_exit", BTF_KIND_TYPEDEF);
+
+	if (id < 0)
+		return false;
+	type = btf__type_by_id(kernel, btf__type_by_id(kernel, (uint32_t)id)->type);
+	if (!btf_is_ptr(type))
+		return false;
+	type = btf__type_by_id(kernel, type->type);
+	return btf_is_func_proto(type) && btf_vlen(type) == 3;
+}
+
+static int snapshot_round(struct process_state *state)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+	char dummy[256];
+	int fd, err = 0;
+
+	if (!state->snapshot_partial)
+		return bpf_prog_test_run_opts(bpf_program__fd(state->skeleton->progs.process_snapshot_all), &options);
+	fd = bpf_iter_create(bpf_link__fd(state->snapshot_link));
+	if (fd < 0)
+		return fd;
+	while ((err = (int)read(fd, dummy, sizeof(dummy))) > 0)
+		;
+	close(fd);
+	return err < 0 ? -errno : 0;
+}
+
+/* Rounds, each as long as the ring has room, until no process in scope is left out. */
+static int take_snapshot(struct process_state *state)
+{
+	struct snapshot_state *snapshot = &state->skeleton->bss->snapshot;
+	int err;
+
+	snapshot->attached_ns = clock_boottime_ns();
+	do {
+		snapshot->next_ns = 0;
+		err = snapshot_round(state);
+		events_drain(state->events, RING_LIFECYCLE);
+		snapshot->resume_ns = snapshot->next_ns;
+	} while (!err && snapshot->next_ns);
+	return err;
+}
+
+static void forget_snapshot(const struct process_state *state)
+{
+	const int fd = bpf_map__fd(state->skeleton->maps.snapshot_seen);
+	uint8_t key[16];
+
+	while (!bpf_map_get_next_key(fd, NULL, key))
+		bpf_map_delete_elem(fd, key);
+}
+
+static void process_stop(void *context)
+{
+	struct process_state *state = context;
+
+	bpf_link__destroy(state->snapshot_link);
+	process_bpf__destroy(state->skeleton);
+	free(state);
+}
+
+static int open_object(struct process_state *state, const struct probe_setup *setup)
+{
+	const long page = sysconf(_SC_PAGESIZE);
+	struct process_bpf *skeleton = process_bpf__open();
+	struct btf *kernel;
+
+	if (!skeleton)
+		return -errno;
+	state->skeleton = skeleton;
+	kernel = btf__load_vmlinux_btf();
+	if (!kernel)
+		return -errno;
+	skeleton->rodata->exit_has_group_dead = exit_has_group_dead(kernel);
+	state->snapshot_partial = btf__find_by_name_kind(kernel, "bpf_iter_task_new", BTF_KIND_FUNC) < 0;
+	btf__free(kernel);
+	skeleton->rodata->page_size = (uint64_t)page;
+	bpf_program__set_autoload(state->snapshot_partial ? skeleton->progs.process_snapshot_all :
+							    skeleton->progs.process_snapshot_visible,
+				  false);
+	bpf_program__set_autoattach(skeleton->progs.process_snapshot_visible, false);
+	return events_lend(setup->events, skeleton->obj);
+}
+
+static int process_start(const struct probe_setup *setup, void **ret_state, char ret_how[PROBE_HOW])
+{
+	struct process_state *state = calloc(1, sizeof(*state));
+	const char *what = "open";
+	int err;
+
+	if (!state)
+		return -ENOMEM;
+	state->events = setup->events;
+	err = open_object(state, setup);
+	if (err)
+		goto out;
+	what = "load";
+	err = process_bpf__load(state->skeleton);
+	if (err)
+		goto out;
+	what = "attach";
+	state->skeleton->bss->snapshot.running = 1;
+	state->skeleton->bss->snapshot.pause_bytes = 128 * 1024;
+	err = process_bpf__attach(state->skeleton);
+	if (!err && state->snapshot_partial) {
+		state->snapshot_link = bpf_program__attach_iter(state->skeleton->progs.process_snapshot_visible, NULL);
+		err = state->snapshot_link ? 0 : -errno;
+	}
+	if (err)
+		goto out;
+	*ret_state = state;
+	snprintf(ret_how, PROBE_HOW, "tp_btf%s", state->snapshot_partial ? ",snapshot=partial" : "");
+out:
+	if (err) {
+		log_line(LOG_ERROR, "cannot start probe", "probe", "process", "step", what, "why", strerror(-err), "do",
+			 "see ringside check --probe process", NULL);
+		process_stop(state);
+	}
+	return err;
+}
+
+/* Called once the reader can take records. */
+static void process_ready(void *context)
+{
+	struct process_state *state = context;
+	const int err = take_snapshot(state);
+
+	if (err)
+		log_line(LOG_WARN, "processes that run already are not shown", "probe", "process", "why", strerror(-err), NULL);
+	state->skeleton->bss->snapshot.running = 0;
+	forget_snapshot(state);
+}
+
+static void process_detach(void *context)
+{
+	struct process_state *state = context;
+
+	process_bpf__detach(state->skeleton);
+}
+
+static size_t read_file(const char *path, char *data, size_t size)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t length = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return 0;
+	while (length < size && (n = read(fd, data + length, size - length)) > 0)
+		length += (size_t)n;
+	close(fd);
+	return length;
+}
+
+/* A running process's path and arguments, where our /proc shows it. */
+static const struct event_header *process_enrich(void *context, const struct event_header *event)
+{
+	struct process_state *state = context;
+	struct exec_event *exec = (struct exec_event *)state->enriched;
+	const struct exec_event *given = (const struct exec_event *)event;
+	char *text = (char *)(exec + 1);
+	char path[64], link[PROCESS_PATH];
+	uint32_t pid = event->ns_tgid ? event->ns_tgid : event->tgid;
+	ssize_t length;
+
+	if (event->kind != EVENT_EXEC || !(event->flags & EVENT_SNAPSHOT) || event->length < sizeof(*exec))
+		return event;
+	*exec = *given;
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	length = readlink(path, link, sizeof(link));
+	if (length > 0 && length < PROCESS_PATH) {
+		memcpy(text, link, (size_t)length);
+		exec->filename_length = (uint16_t)length;
+	} else {
+		memcpy(text, given + 1, given->filename_length);
+	}
+	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
+	exec->argv_length = (uint16_t)read_file(path, text + exec->filename_length, PROCESS_ARGV);
+	if (exec->argv_bytes > exec->argv_length)
+		exec->header.flags |= exec->argv_length == PROCESS_ARGV ? EVENT_TRUNCATED : EVENT_FAULT;
+	exec->header.length = (uint32_t)(sizeof(*exec) + exec->filename_length + exec->argv_length);
+	return &exec->header;
+}
+
+static uint64_t process_missed(void *context, uint32_t probe)
+{
+	struct process_state *state = context;
+
+	(void)probe;
+	return events_missed(bpf_program__fd(state->skeleton->progs.process_fork)) +
+	       events_missed(bpf_program__fd(state->skeleton->progs.process_exec)) +
+	       events_missed(bpf_program__fd(state->skeleton->progs.process_exit));
+}
+
+const struct probe_family process_family = {
+	.name = "process",
+	.start = process_start,
+	.ready = process_ready,
+	.detach = process_detach,
+	.stop = process_stop,
+	.enrich = process_enrich,
+	.missed = process_missed,
+};

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probes/probe.h"
+
+#include <string.h>
+
+#include "event.h"
+
+const struct probe probes[] = {
+	[PROBE_PROCESS] = {"process", RING_LIFECYCLE, true, &process_family, {EVENT_FORK, EVENT_EXEC, EVENT_EXIT}},
+	[PROBE_GETADDRINFO] = {"getaddrinfo", RING_LIFECYCLE, true, &getaddrinfo_family, {EVENT_GETADDRINFO}},
+	[PROBE_WRITE] = {"write", RING_SAMPLES, false, &syscalls_family, {EVENT_WRITE}},
+	[PROBE_SYSCALLS] = {"syscalls", PROBE_COUNTERS, true, &syscalls_family, {0}},
+};
+const size_t probe_count = sizeof(probes) / sizeof(probes[0]);
+
+const struct wire_kind *const wire_kinds[] = {&fork_kind, &exec_kind, &exit_kind, &getaddrinfo_kind, &write_kind, NULL};
+
+int probe_find(const char *name)
+{
+	for (size_t i = 0; i < probe_count; i++) {
+		if (!strcmp(probes[i].name, name))
+			return (int)i;
+	}
+	return -1;
+}
+
+int probe_of_kind(uint32_t kind)
+{
+	for (size_t i = 0; i < probe_count; i++) {
+		for (size_t k = 0; probes[i].kinds[k]; k++) {
+			if (probes[i].kinds[k] == kind)
+				return (int)i;
+		}
+	}
+	return -1;
+}
