@@ -103,7 +103,8 @@ def sidecar(binary, cgroup):
     try:
         for one in started:
             one.stop()
-            check(one)
+            if one.accounted:
+                check(one)
     finally:
         for one in started:
             one.kill()

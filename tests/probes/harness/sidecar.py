@@ -10,8 +10,6 @@ import threading
 
 from harness import logfmt, until
 
-BATCH = 256
-
 
 class Sidecar:
     def __init__(self, binary, args=(), probe=None, scope=()):
@@ -27,6 +25,7 @@ class Sidecar:
         self.errors = []  # stderr, line by line
         self.garbage = []  # stdout that is no JSON object
         self.done = None
+        self.accounted = True  # False: the test ends it in a way in which its accounts cannot balance
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
