@@ -31,7 +31,7 @@ int utf8_next(const uint8_t *text, size_t length)
 	return want;
 }
 
-bool utf8_valid(const void *text, size_t length)
+size_t utf8_valid_length(const void *text, size_t length)
 {
 	const uint8_t *at = text;
 	const uint8_t *end = at + length;
@@ -49,10 +49,15 @@ bool utf8_valid(const void *text, size_t length)
 		}
 		step = utf8_next(at, (size_t)(end - at));
 		if (step < 0)
-			return false;
+			break;
 		at += step;
 	}
-	return true;
+	return length - (size_t)(end - at);
+}
+
+bool utf8_valid(const void *text, size_t length)
+{
+	return utf8_valid_length(text, length) == length;
 }
 
 bool utf8_control(const uint8_t *c, int length)

@@ -51,12 +51,14 @@ static void set_cell(struct row *row, int i, const char *key, struct row_text te
 	cell->set = true;
 	cell->start = buf_length(&row->cells);
 	for (size_t left = text.length; left;) {
-		int found = utf8_next(at, left);
-		size_t step = (size_t)(found < 0 ? -found : found);
+		size_t step = utf8_valid_length(at, left);
 
-		row_keep(row, found < 0 ? buf_put(&row->cells, "\xef\xbf\xbd", 3)
-					: buf_put(&row->cells, at, step));
-		valid = valid && found > 0;
+		row_keep(row, buf_put(&row->cells, at, step));
+		if (step < left) {
+			row_keep(row, buf_put(&row->cells, "\xef\xbf\xbd", 3));
+			step += (size_t)-utf8_next(at + step, left - step);
+			valid = false;
+		}
 		at += step;
 		left -= step;
 	}

@@ -7,6 +7,8 @@
 #include "wire/row_internal.h"
 #include "wire/text.h"
 
+#define KEY_MAX 128 /* room for a key and what surrounds it */
+
 static void keep(struct json *json, int err)
 {
 	if (err && !json->err)
@@ -16,11 +18,10 @@ static void keep(struct json *json, int err)
 /* `,"key":` and room for `more` bytes behind it; NULL: no room. Keys of our own need no escaping. */
 static uint8_t *begin_member(struct json *json, const char *key, const char *suffix, size_t more)
 {
-	size_t length = key ? strlen(key) : 0, suffix_length = strlen(suffix);
 	uint8_t *at;
 	int err;
 
-	err = buf_reserve(json->out, length + suffix_length + 4 + more);
+	err = buf_reserve(json->out, KEY_MAX + more);
 	if (err) {
 		keep(json, err);
 		return NULL;
@@ -31,10 +32,12 @@ static uint8_t *begin_member(struct json *json, const char *key, const char *suf
 	json->comma = true;
 	if (!key)
 		return at;
+	/* Keys are short: a call of memcpy costs more than these loops. */
 	*at++ = '"';
-	memcpy(at, key, length);
-	memcpy(at + length, suffix, suffix_length);
-	at += length + suffix_length;
+	for (size_t i = 0; key[i] && i < KEY_MAX - 16; i++)
+		*at++ = (uint8_t)key[i];
+	for (; *suffix; suffix++)
+		*at++ = (uint8_t)*suffix;
 	*at++ = '"';
 	*at++ = ':';
 	return at;
@@ -51,7 +54,8 @@ void json_plain(struct json *json, const char *key, const char *text, size_t len
 
 	if (!at)
 		return;
-	memcpy(at, text, length);
+	for (size_t i = 0; i < length; i++)
+		at[i] = (uint8_t)text[i];
 	end_member(json, at + length);
 }
 

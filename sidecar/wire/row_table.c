@@ -47,6 +47,15 @@ static size_t cut(const char *text, size_t length, size_t width)
 	return at;
 }
 
+static void put_spaces(struct row *row, size_t count)
+{
+	static const char spaces[] = "                                ";
+
+	for (; count >= sizeof(spaces); count -= sizeof(spaces) - 1)
+		put(row, row->out, spaces);
+	row_keep(row, buf_put(row->out, spaces, count));
+}
+
 static void put_padded(struct row *row, const struct row_column *column, const char *text,
 		       size_t length)
 {
@@ -54,11 +63,9 @@ static void put_padded(struct row *row, const struct row_column *column, const c
 	size_t padding = width < (size_t)column->width ? (size_t)column->width - width : 0;
 
 	if (column->right)
-		row_keep(row, buf_printf(row->out, "%*s", (int)padding, ""));
+		put_spaces(row, padding);
 	row_keep(row, buf_put(row->out, text, length));
-	if (!column->right)
-		row_keep(row, buf_printf(row->out, "%*s", (int)padding, ""));
-	put(row, row->out, " ");
+	put_spaces(row, column->right ? 1 : padding + 1);
 }
 
 static void table_header(struct row *row)

@@ -10,13 +10,20 @@
 
 static const char hex_digits[] = "0123456789abcdef";
 
-/* Bytes that stand in a JSON string as they are; above ASCII the caller decides. */
-static size_t json_plain(const uint8_t *at, size_t length)
+static bool json_plain(uint8_t byte)
 {
+	return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
+
+/* Copies bytes as long as they need no escape; there is room for all. Most texts are short: a call costs more than a loop. */
+static size_t copy_plain(struct buf *out, const uint8_t *from, size_t length)
+{
+	uint8_t *to = out->data + out->tail;
 	size_t i = 0;
 
-	while (i < length && at[i] >= 0x20 && at[i] < 0x7f && at[i] != '"' && at[i] != '\\')
-		i++;
+	for (; i < length && json_plain(from[i]); i++)
+		to[i] = from[i];
+	out->tail += i;
 	return i;
 }
 
@@ -31,32 +38,45 @@ static int json_escape(struct buf *out, uint8_t byte)
 	return pair[1] ? buf_put(out, pair, sizeof(pair)) : buf_put(out, code, sizeof(code));
 }
 
+/* What JSON can't take as it is: one character, or the bytes that one U+FFFD stands for. */
+static int put_json_character(struct buf *out, const uint8_t *at, size_t length, size_t *ret_step)
+{
+	int found = utf8_next(at, length);
+
+	*ret_step = (size_t)(found < 0 ? -found : found);
+	if (found < 0)
+		return buf_put(out, "\xef\xbf\xbd", 3);
+	if (found > 1 || *at == 0x7f)
+		return buf_put(out, at, *ret_step);
+	return json_escape(out, *at);
+}
+
 int text_put_json(struct buf *out, const void *data, size_t length)
 {
 	const uint8_t *at = data;
-	int err = buf_put(out, "\"", 1);
+	size_t step;
+	int err;
 
-	while (!err && length) {
-		size_t plain = json_plain(at, length);
-		size_t step = plain;
-
-		if (plain) {
-			err = buf_put(out, at, plain);
-		} else {
-			int found = utf8_next(at, length);
-
-			step = (size_t)(found < 0 ? -found : found);
-			if (found < 0)
-				err = buf_put(out, "\xef\xbf\xbd", 3);
-			else if (found > 1 || *at == 0x7f)
-				err = buf_put(out, at, step);
-			else
-				err = json_escape(out, *at);
-		}
+	err = buf_reserve(out, length + 2);
+	if (err)
+		return err;
+	out->data[out->tail++] = '"';
+	for (;;) {
+		step = copy_plain(out, at, length);
 		at += step;
 		length -= step;
+		if (!length)
+			break;
+		err = put_json_character(out, at, length, &step);
+		at += step;
+		length -= step;
+		if (!err)
+			err = buf_reserve(out, length + 1);
+		if (err)
+			return err;
 	}
-	return err ? err : buf_put(out, "\"", 1);
+	out->data[out->tail++] = '"';
+	return 0;
 }
 
 int text_put_base64(struct buf *out, const void *data, size_t length)
@@ -98,7 +118,11 @@ int text_put_escaped(struct buf *out, const void *data, size_t length)
 		int found = utf8_next(at, length);
 		size_t step = (size_t)(found < 0 ? -found : found);
 
-		if (found > 0 && !utf8_control(at, found)) {
+		if (step == 1 && *at >= 0x20 && *at < 0x7f) {
+			while (step < length && at[step] >= 0x20 && at[step] < 0x7f)
+				step++;
+			err = buf_put(out, at, step);
+		} else if (found > 0 && !utf8_control(at, found)) {
 			err = buf_put(out, at, step);
 		} else {
 			for (size_t i = 0; i < step && !err; i++)
@@ -116,21 +140,30 @@ int text_put_escaped(struct buf *out, const void *data, size_t length)
 int text_put_csv(struct buf *out, const void *data, size_t length)
 {
 	const uint8_t *at = data;
+	size_t quotes = 0;
 	bool quote = false;
+	uint8_t *to;
 	int err;
 
-	for (size_t i = 0; i < length && !quote; i++)
-		quote = at[i] == '"' || at[i] == ',' || at[i] == '\n' || at[i] == '\r';
+	for (size_t i = 0; i < length; i++) {
+		quotes += at[i] == '"';
+		quote = quote || at[i] == '"' || at[i] == ',' || at[i] == '\n' || at[i] == '\r';
+	}
 	if (!quote)
 		return buf_put(out, data, length);
-	err = buf_put(out, "\"", 1);
-	for (size_t i = 0; i < length && !err; i++) {
+	err = buf_reserve(out, length + quotes + 2);
+	if (err)
+		return err;
+	to = out->data + out->tail;
+	*to++ = '"';
+	for (size_t i = 0; i < length; i++) {
 		if (at[i] == '"')
-			err = buf_put(out, "\"\"", 2);
-		else
-			err = buf_put(out, &at[i], 1);
+			*to++ = '"';
+		*to++ = at[i];
 	}
-	return err ? err : buf_put(out, "\"", 1);
+	*to = '"';
+	out->tail += length + quotes + 2;
+	return 0;
 }
 
 size_t text_width(const void *data, size_t length)
@@ -145,15 +178,13 @@ size_t text_width(const void *data, size_t length)
 
 size_t text_u64(uint64_t value, char ret[static TEXT_NUMBER])
 {
-	char digits[TEXT_NUMBER];
-	size_t at = sizeof(digits);
+	size_t length = 1;
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	memcpy(ret, digits + at, sizeof(digits) - at);
-	return sizeof(digits) - at;
+	for (uint64_t left = value; left >= 10; left /= 10)
+		length++;
+	for (size_t at = length; at; value /= 10)
+		ret[--at] = (char)('0' + value % 10);
+	return length;
 }
 
 size_t text_i64(int64_t value, char ret[static TEXT_NUMBER])
@@ -165,7 +196,7 @@ size_t text_i64(int64_t value, char ret[static TEXT_NUMBER])
 		return text_u64((uint64_t)value, ret);
 	length = text_u64(-(uint64_t)value, digits);
 	ret[0] = '-';
-	memcpy(ret + 1, digits, length);
+	memcpy(ret + 1, digits, TEXT_NUMBER - 1);
 	return length + 1;
 }
 
