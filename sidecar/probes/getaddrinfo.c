@@ -80,6 +80,18 @@ static void judge(struct pending *pending, const struct images_look *look)
 		report(pending, "it ran before the library was attached: its first calls may be missing");
 }
 
+/* A process that is gone: its parent's root is most likely its own; in another only the very same file will do. */
+static void look_after(struct getaddrinfo_state *state, const struct pending *pending, struct images_look *ret_look)
+{
+	const struct getaddrinfo_notice *notice = &pending->notice;
+
+	images_look_path(state->images, visible_pid(notice->ppid, notice->ns_ppid), notice->path, 0, ret_look);
+	if (!ret_look->alive)
+		images_look_path(state->images, 1, notice->path, notice->image.inode, ret_look);
+	if (!ret_look->alive)
+		images_look_path(state->images, 0, notice->path, notice->image.inode, ret_look);
+}
+
 static void look(struct getaddrinfo_state *state, struct pending *pending)
 {
 	const struct getaddrinfo_notice *notice = &pending->notice;
@@ -99,7 +111,7 @@ static void look(struct getaddrinfo_state *state, struct pending *pending)
 		pending->active = false;
 		return;
 	}
-	images_look_path(state->images, visible_pid(notice->ppid, notice->ns_ppid), notice->path, &found);
+	look_after(state, pending, &found);
 	if (found.alive) {
 		judge(pending, &found);
 		settle(state, pending);
@@ -150,7 +162,7 @@ static int take_notice(void *context, void *data, size_t size)
 	return 0;
 }
 
-/* All processes in scope that /proc shows. */
+/* All processes in scope that /proc shows, and the usual libraries under their roots. */
 static void scan(struct getaddrinfo_state *state)
 {
 	struct images_look found;
@@ -161,8 +173,10 @@ static void scan(struct getaddrinfo_state *state)
 	if (fd < 0)
 		return;
 	while ((length = read(fd, pids, sizeof(pids))) > 0) {
-		for (size_t i = 0; i < (size_t)length / sizeof(pids[0]); i++)
+		for (size_t i = 0; i < (size_t)length / sizeof(pids[0]); i++) {
 			images_look_process(state->images, pids[i], &found);
+			images_look_root(state->images, pids[i]);
+		}
 	}
 	close(fd);
 }
@@ -285,6 +299,8 @@ static int getaddrinfo_start(const struct probe_setup *setup, void **ret_state, 
 	err = state->images ? attach_hooks(state) : -ENOMEM;
 	if (err)
 		goto out;
+	images_look_root(state->images, 0);
+	images_look_root(state->images, 1);
 	scan(state);
 	*ret_state = state;
 	snprintf(ret_how, PROBE_HOW, "%s%s,files=%zu", config.multi ? "uprobe_multi" : "perf_uprobe",

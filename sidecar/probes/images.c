@@ -212,41 +212,61 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 	fclose(maps);
 }
 
-static const struct known_file *look_under(struct images *images, uint32_t root_pid, const char *path, char ret_interpreter[])
+static int open_under(uint32_t root_pid, const char *path)
 {
-	const struct known_file *file;
 	char full[PATH_MAX + 64];
-	struct image image;
-	int fd;
 
-	snprintf(full, sizeof(full), "/proc/%u/root/%s", root_pid, path);
-	fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return NULL;
-	file = look_fd(images, fd);
-	if (ret_interpreter && !image_read(fd, &image))
-		memcpy(ret_interpreter, image.interpreter, IMAGE_PATH);
-	close(fd);
-	return file;
+	if (root_pid)
+		snprintf(full, sizeof(full), "/proc/%u/root/%s", root_pid, path);
+	else
+		snprintf(full, sizeof(full), "/proc/self/root/%s", path);
+	return open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-void images_look_path(struct images *images, uint32_t root_pid, const char *path, struct images_look *ret_look)
+static void look_under(struct images *images, uint32_t root_pid, const char *path, struct images_look *look)
 {
-	static const char *const libcs[] = {"/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6",
-					    "/lib64/libc.so.6", "/usr/lib64/libc.so.6", "/usr/lib/libc.so.6"};
-	char interpreter[IMAGE_PATH] = "";
-	const struct known_file *file;
+	const int fd = open_under(root_pid, path);
+
+	if (fd < 0)
+		return;
+	add_to_look(look, look_fd(images, fd));
+	close(fd);
+}
+
+static const char *const libcs[] = {
+	"lib/x86_64-linux-gnu/libc.so.6", "lib/aarch64-linux-gnu/libc.so.6", "lib64/libc.so.6", "usr/lib64/libc.so.6",
+	"usr/lib/libc.so.6",		  "lib/ld-musl-x86_64.so.1",	     "lib/ld-musl-aarch64.so.1",
+};
+#define LIBCS (sizeof(libcs) / sizeof(libcs[0]))
+
+void images_look_path(struct images *images, uint32_t root_pid, const char *path, uint64_t inode,
+		      struct images_look *ret_look)
+{
+	const int fd = open_under(root_pid, path);
+	struct image image;
+	struct stat status;
 
 	memset(ret_look, 0, sizeof(*ret_look));
-	file = look_under(images, root_pid, path, interpreter);
-	ret_look->alive = file;
-	add_to_look(ret_look, file);
-	if (!interpreter[0])
+	if (fd < 0)
 		return;
-	add_to_look(ret_look, look_under(images, root_pid, interpreter, NULL));
-	for (size_t i = 0; i < sizeof(libcs) / sizeof(libcs[0]); i++) {
-		file = look_under(images, root_pid, libcs[i], NULL);
-		if (file)
-			add_to_look(ret_look, file);
+	if (fstat(fd, &status) || (inode && status.st_ino != inode) || image_read(fd, &image)) {
+		close(fd);
+		return;
 	}
+	ret_look->alive = true;
+	add_to_look(ret_look, look_fd(images, fd));
+	close(fd);
+	if (!image.interpreter[0])
+		return;
+	look_under(images, root_pid, image.interpreter, ret_look);
+	for (size_t i = 0; i < LIBCS; i++)
+		look_under(images, root_pid, libcs[i], ret_look);
+}
+
+void images_look_root(struct images *images, uint32_t root_pid)
+{
+	struct images_look look;
+
+	for (size_t i = 0; i < LIBCS; i++)
+		look_under(images, root_pid, libcs[i], &look);
 }

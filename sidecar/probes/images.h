@@ -35,9 +35,13 @@ size_t images_count(const struct images *images);
 /* Looks at all files that the process maps as code. `pid` as our /proc numbers it. */
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
 /*
- * A process that is gone: looks at its executable, its interpreter and the libc beside it, by path under the root of `root_pid`.
+ * A process that is gone: looks at its executable, its interpreter and the libc beside it, by path under the root of
+ * `root_pid` (0: our own root). Where `inode` is not 0, only if that is the file's.
  */
-void images_look_path(struct images *images, uint32_t root_pid, const char *path, struct images_look *ret_look);
+void images_look_path(struct images *images, uint32_t root_pid, const char *path, uint64_t inode,
+		      struct images_look *ret_look);
+/* The usual libraries under a root, before any process has mapped them. */
+void images_look_root(struct images *images, uint32_t root_pid);
 
 /* Why the last attach failed; empty: none did. */
 const char *images_failure(const struct images *images);
