@@ -62,8 +62,25 @@ def test_iovecs_that_cannot_be_read_are_recorded_with_the_error(sidecar, flood):
     report = flood("--fault", 4)
     records = records_of(side, report, 4)
     assert all(record["returned"] == -errno.EFAULT and record["syscall"] == "writev" for record in records)
-    # In turns: no iovec can be read; the first of two can, 44 bytes.
-    assert [record["requested"] for record in records] == [0, 44, 0, 44]
+    # In turns: no iovec can be read; the first of two can, 44 bytes, if they are read one by one.
+    assert {record["requested"] for record in records[0::2]} == {0}
+    assert {record["requested"] for record in records[1::2]} <= {0, 44}
+
+
+@pytest.mark.parametrize("kind", ["writev", "pwritev"])
+def test_all_iovecs_are_summed(sidecar, flood, kind):
+    side = sidecar(probe="write")
+    for iovecs in (1, 7, 8, 9, 15, 16, 17, 63, 64, 65, 1023, 1024):
+        report = flood("--count", 2, "--kinds", kind, "--sizes", 8 * iovecs + 3, "--iovecs", iovecs)
+        for record in records_of(side, report, 2):
+            assert record["requested"] == record["returned"] == 8 * iovecs + 3, record
+
+
+def test_more_iovecs_than_the_kernel_takes_are_an_error(sidecar, flood):
+    side = sidecar(probe="write")
+    report = flood("--count", 2, "--kinds", "writev", "--sizes", 3000, "--iovecs", 1025, "--expect", errno.EINVAL)
+    for record in records_of(side, report, 2):
+        assert record["returned"] == -errno.EINVAL, record
 
 
 def test_small_writes_are_left_out_when_asked(sidecar, flood):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes a known number of times to /dev/null on descriptor 100, spread over threads that are
- * pinned round robin to the CPUs. Then some calls that fail: on descriptor -1, with iovecs that
+ * pinned round robin to the CPUs (--iovecs: how many make up a vector; --expect: the errno that
+ * all these calls must end in). Then some calls that fail: on descriptor -1, with iovecs that
  * cannot be read at all, and with a list of iovecs of which only the first can be read.
  */
 #include "workload.h"
@@ -13,8 +14,9 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#define FD   100
-#define MOST 64
+#define FD	    100
+#define MOST	    64
+#define MOST_IOVECS 1100
 
 enum { WRITE, PWRITE, WRITEV, PWRITEV, KINDS };
 static const char *const kind_names[KINDS] = {"write", "pwrite64", "writev", "pwritev"};
@@ -32,11 +34,17 @@ static int kinds[MOST], kind_count;
 static size_t sizes[MOST];
 static int size_count;
 static unsigned long pause_every;
+static int iovecs = 2, expected;
 static char *data;
 
 static long write_once(int kind, int fd, size_t size)
 {
-	struct iovec list[2] = {{data, size / 2}, {data + size / 2, size - size / 2}};
+	size_t share = size / (size_t)iovecs;
+	struct iovec list[MOST_IOVECS];
+
+	for (int i = 0; i < iovecs; i++)
+		list[i] = (struct iovec){data + share * (size_t)i, share};
+	list[iovecs - 1].iov_len += size - share * (size_t)iovecs;
 
 	switch (kind) {
 	case WRITE:
@@ -44,9 +52,9 @@ static long write_once(int kind, int fd, size_t size)
 	case PWRITE:
 		return syscall(SYS_pwrite64, fd, data, size, 0L);
 	case WRITEV:
-		return syscall(SYS_writev, fd, list, 2);
+		return syscall(SYS_writev, fd, list, iovecs);
 	default:
-		return syscall(SYS_pwritev, fd, list, 2, 0L, 0L);
+		return syscall(SYS_pwritev, fd, list, iovecs, 0L, 0L);
 	}
 }
 
@@ -61,7 +69,9 @@ static void *flood(void *arg)
 		int kind = kinds[n % (unsigned long)kind_count];
 		size_t size = sizes[n / (unsigned long)kind_count % (unsigned long)size_count];
 
-		if (write_once(kind, FD, size) != (long)size)
+		long returned = write_once(kind, FD, size);
+
+		if (expected ? returned != -1 || errno != expected : returned != (long)size)
 			die(kind_names[kind]);
 		job->calls[kind]++;
 		job->bytes[kind] += size;
@@ -145,9 +155,10 @@ static void print(const struct job *jobs, int threads, unsigned long bad_fd, uns
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"count", 1, NULL, 'n'},       {"kinds", 1, NULL, 'k'},	 {"sizes", 1, NULL, 's'},
-		{"threads", 1, NULL, 't'},     {"bad-fd", 1, NULL, 'b'}, {"fault", 1, NULL, 'f'},
-		{"pause-every", 1, NULL, 'p'}, {NULL, 0, NULL, 0},
+		{"count", 1, NULL, 'n'},   {"kinds", 1, NULL, 'k'},  {"sizes", 1, NULL, 's'},
+		{"threads", 1, NULL, 't'}, {"bad-fd", 1, NULL, 'b'}, {"fault", 1, NULL, 'f'},
+		{"iovecs", 1, NULL, 'i'},  {"expect", 1, NULL, 'x'}, {"pause-every", 1, NULL, 'p'},
+		{NULL, 0, NULL, 0},
 	};
 	unsigned long count = 0, bad_fd = 0, fault = 0, first = 0;
 	char all_kinds[] = "write,pwrite64,writev,pwritev", one_size[] = "64";
@@ -177,10 +188,18 @@ int main(int argc, char **argv)
 		case 'p':
 			pause_every = strtoul(optarg, NULL, 0);
 			break;
+		case 'i':
+			iovecs = atoi(optarg);
+			break;
+		case 'x':
+			expected = atoi(optarg);
+			break;
 		default:
 			return WORKLOAD_FAILED;
 		}
 	}
+	if (iovecs < 1 || iovecs > MOST_IOVECS)
+		return WORKLOAD_FAILED;
 	if (!kind_count)
 		parse_kinds(all_kinds);
 	if (!size_count)

@@ -18,7 +18,9 @@ class Sidecar:
             command += ["--scope", one]
         if probe:
             command += ["--probe", probe]
-        command += ["--format", "json", *map(str, args)]
+        if "--collector" not in args:  # then it prints nothing
+            command += ["--format", "json"]
+        command += map(str, args)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")}
         self.command = command
         self.records = []
