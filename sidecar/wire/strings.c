@@ -20,6 +20,7 @@ int strings_init(struct strings *strings, uint32_t max_entries, size_t max_bytes
 	strings->slots = calloc((size_t)max_entries * SLOTS_AN_ENTRY, sizeof(*strings->slots));
 	if (!strings->entries || !strings->bytes || !strings->slots)
 		return -ENOMEM;
+	strings->entries[0].data = strings->bytes; /* empty, but no NULL for memcpy */
 	if (getrandom(&strings->seed, sizeof(strings->seed), GRND_NONBLOCK) !=
 	    sizeof(strings->seed))
 		strings->seed = (uintptr_t)strings->entries;
