@@ -38,13 +38,15 @@ int resolver_init(struct resolver *resolver, const char *pod_uid, struct scope_e
 	err = tasks_open(&resolver->tasks);
 	if (err)
 		return resolver_refuse(
-			resolver, err, "`ringside check` says what is missing",
+			resolver, err,
+			"grant CAP_BPF and CAP_PERFMON; `ringside check` says what is missing",
 			"cannot read this process' cgroups: loading a BPF program: %s",
 			strerror(-err));
 	err = tasks_self(resolver->tasks, &resolver->self);
 	if (err)
 		return resolver_refuse(
-			resolver, err, "`ringside check` says what is missing",
+			resolver, err,
+			"grant CAP_BPF and CAP_PERFMON; `ringside check` says what is missing",
 			"cannot read this process' cgroups: running a BPF program: %s",
 			strerror(-err));
 	resolver->mounts = mounts_new(&resolver->self);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which cgroups are observed: turns --scope and --exclude values into (hierarchy, cgroup id, level) entries that BPF
- * compares. Works inside a private cgroup namespace, without host mounts, by a BPF program that runs in our own task and
- * reads the names and ids of our cgroup's ancestors (the self-probe).
+ * Which cgroups are observed: turns --scope and --exclude values into (hierarchy, cgroup id, level)
+ * entries that BPF compares. Works inside a private cgroup namespace, without host mounts, by a BPF
+ * program that runs in our own task and reads the names and ids of our cgroup's ancestors (the
+ * self-probe).
  */
 #ifndef RINGSIDE_SCOPE_SCOPE_H
 #define RINGSIDE_SCOPE_SCOPE_H
@@ -20,7 +21,7 @@
 struct scope_item {
 	struct scope_entry entry;
 	char given[SCOPE_TEXT]; /* the value as given or chosen by default, e.g. "cgroup:/a/b" */
-	char name[SCOPE_TEXT]; /* path where known, else the cgroup's own name, for `ready` and `check` */
+	char name[SCOPE_TEXT];	/* path where known, else the cgroup's own name: for people */
 };
 
 struct scope {
@@ -32,18 +33,28 @@ struct scope {
 /* What scope_resolve found wrong, for one log line. */
 struct scope_error {
 	char what[SCOPE_TEXT * 2]; /* which value, and what is wrong with it */
-	char todo[SCOPE_TEXT]; /* what to do */
+	char todo[SCOPE_TEXT];	   /* what to do */
 };
 
 /*
- * Resolves all values (`includes` may be empty: the default rule). `pod_uid` is k8s.pod.uid or NULL. 0; -EINVAL: a wrong value
- * (exit 2); -ENOENT: no such cgroup (exit 2); another -errno: the machine refuses (exit 1).
+ * Resolves all values (`includes` may be empty: the default rule). `pod_uid` is k8s.pod.uid or
+ * NULL. 0; -EINVAL: a wrong value (exit 2); -ENOENT: no such cgroup (exit 2); another -errno: the
+ * machine refuses (exit 1).
  */
-int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes, size_t exclude_count,
-		  const char *pod_uid, struct scope *ret_scope, struct scope_error *ret_error);
+int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
+		  size_t exclude_count, const char *pod_uid, struct scope *ret_scope,
+		  struct scope_error *ret_error);
 
-/* Container id in a cgroup's name (64 hex digits behind docker-, cri-containerd-, crio-, libpod- or bare): its length,
- * 64, or 0. *ret_id points into `name`. */
+/*
+ * How many processes of our PID namespace, ourselves not counted, are in the scope now: where there
+ * are none, uprobes find no file to attach to. -errno: the kernel can't tell.
+ */
+int scope_processes(const struct scope *scope, size_t *ret_count);
+
+/*
+ * Container id in a cgroup's name (64 hex digits behind docker-, cri-containerd-, crio-, libpod- or
+ * bare): its length, 64, or 0. *ret_id points into `name`.
+ */
 size_t scope_container_id(const char *name, const char **ret_id);
 
 #endif

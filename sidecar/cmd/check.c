@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Says what this kernel, container and set of privileges allow, without starting anything. */
+#include "cmd/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/options.h"
+#include "cmd/commands.h"
+#include "cmd/reader.h"
+#include "probes/probe.h"
+
+struct check_options {
+	struct option_list probe, scope, exclude, attribute;
+	const char *format;
+	bool latency, per_cpu;
+	uint64_t ring_lifecycle, ring_samples, counters_memory, queue;
+};
+
+#define FIELD(name) offsetof(struct check_options, name)
+
+static const struct option_def table[] = {
+	{"probe", OPTION_COMMA_LIST, "NAME",
+	 "probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)",
+	 FIELD(probe), 0, 0},
+	{"scope", OPTION_LIST, "SCOPE",
+	 "check for this: pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, "
+	 "pid:N, "
+	 "docker:ID-PREFIX (default: found out inside a container)",
+	 FIELD(scope), 0, 0},
+	{"exclude", OPTION_LIST, "SCOPE", "left out, although it is inside a scope", FIELD(exclude),
+	 0, 0},
+	{"attribute", OPTION_LIST, "KEY=VALUE", "as for run: k8s.pod.uid=... finds the pod",
+	 FIELD(attribute), 0, 0},
+	{"latency", OPTION_FLAG, NULL, "check for run --latency", FIELD(latency), 0, 0},
+	{"per-cpu", OPTION_FLAG, NULL, "count the memory of run --per-cpu", FIELD(per_cpu), 0, 0},
+	{"ring-lifecycle", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 512k)",
+	 FIELD(ring_lifecycle), 4096, 1ull << 30},
+	{"ring-samples", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 1M)",
+	 FIELD(ring_samples), 4096, 1ull << 30},
+	{"counters-memory", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 2M)",
+	 FIELD(counters_memory), 4096, 1ull << 30},
+	{"queue", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 4M)",
+	 FIELD(queue), 2097152, 1ull << 30},
+	{"format", OPTION_TEXT, "FORMAT", "table or json: an object a line (default table)",
+	 FIELD(format), 0, 0},
+	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
+};
+
+static int wrong(const char *option, const char *value, const char *why, const char *todo)
+{
+	log_line(LOG_ERROR, "wrong value", "option", option, "value", value, "why", why, "do", todo,
+		 NULL);
+	return 2;
+}
+
+static int choose_probes(const struct option_list *list, uint32_t *ret_probes)
+{
+	uint32_t chosen = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		int probe = probe_find(list->value[i]);
+
+		if (probe < 0)
+			return wrong("--probe", list->value[i], "no such probe",
+				     "take process, getaddrinfo, syscalls or write");
+		chosen |= 1u << probe;
+	}
+	for (size_t i = 0; i < probe_count && !list->count; i++)
+		chosen |= (uint32_t)probes[i].by_default << i;
+	*ret_probes = chosen;
+	return 0;
+}
+
+/* The value of k8s.pod.uid, borrowed; NULL: not given. */
+static int find_pod_uid(const struct option_list *list, const char **ret_uid)
+{
+	*ret_uid = NULL;
+	for (size_t i = 0; i < list->count; i++) {
+		const char *equals = strchr(list->value[i], '=');
+
+		if (!equals || equals == list->value[i])
+			return wrong("--attribute", list->value[i], "not KEY=VALUE",
+				     "give a key, =, and a value");
+		if (strncmp(list->value[i], "k8s.pod.uid=", 12) == 0)
+			*ret_uid = equals + 1;
+	}
+	return 0;
+}
+
+/*
+ * A scope that was given and is wrong is a wrong call; one that can't be found out is a line of the
+ * report.
+ */
+static int find_scope(const struct check_options *options, struct check_question *question)
+{
+	const char *uid;
+	int err;
+
+	err = find_pod_uid(&options->attribute, &uid);
+	if (err)
+		return err;
+	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
+			    options->exclude.count, uid, &question->scope, &question->scope_error);
+	question->scope_known = !err;
+	if ((err != -EINVAL && err != -ENOENT) ||
+	    (!options->scope.count && !options->exclude.count))
+		return 0;
+	log_line(LOG_ERROR, "cannot resolve the scope", "what", question->scope_error.what, "why",
+		 strerror(-err), "do", question->scope_error.todo, NULL);
+	return 2;
+}
+
+static uint64_t budget(const struct check_options *options)
+{
+	const struct reader_config config = {
+		.settings = {.per_cpu = options->per_cpu,
+			     .counters_memory = options->counters_memory},
+		.ring_bytes = {options->ring_lifecycle, options->ring_samples},
+	};
+
+	return reader_memory(&config) + options->queue;
+}
+
+static int report_print(const struct check_report *report, bool json)
+{
+	int err =
+		json ? check_print_json(report) : check_print_table(report, isatty(STDOUT_FILENO));
+
+	if (err)
+		log_line(LOG_ERROR, "cannot write to stdout", "why", strerror(-err), NULL);
+	return err;
+}
+
+static int check(const struct check_options *options, struct check_question *question,
+		 struct check_report *report)
+{
+	bool json = options->format && strcmp(options->format, "json") == 0;
+	bool able;
+	int code;
+
+	if (options->format && !json && strcmp(options->format, "table") != 0)
+		return wrong("--format", options->format, "no such format", "take table or json");
+	code = choose_probes(&options->probe, &question->probes);
+	if (code)
+		return code;
+	code = find_scope(options, question);
+	if (code)
+		return code;
+	question->latency = options->latency;
+	question->memory = budget(options);
+	able = check_all(report, question);
+	return report_print(report, json) || !able;
+}
+
+int check_main(int argc, char **argv)
+{
+	struct check_options options = {
+		.ring_lifecycle = 512 * 1024,
+		.ring_samples = 1024 * 1024,
+		.counters_memory = 2 * 1024 * 1024,
+		.queue = 4 * 1024 * 1024,
+	};
+	struct check_question *question;
+	struct check_report *report;
+	int code;
+
+	code = options_parse("check", "ringside check [OPTION]...",
+			     "Says what this kernel, container and set of privileges allow, why "
+			     "not, and what to do.",
+			     table, &options, argc, argv, 0, NULL);
+	if (code)
+		return code > 0 ? 0 : 2;
+	question = calloc(1, sizeof(*question));
+	report = calloc(1, sizeof(*report));
+	code = question && report ? check(&options, question, report) : 1;
+	free(question);
+	free(report);
+	return code;
+}
