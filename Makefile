@@ -108,7 +108,7 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(DEPS_BUILT)
 $(GEN)/%.skel.h: $(B)/bpf/%.bpf.o
 	$(say) SKEL $@
 	@mkdir -p $(GEN)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+	$(Q)(echo '/* NOLINTBEGIN */' && $(BPFTOOL) gen skeleton $< name $*_bpf && echo '/* NOLINTEND */') >$@
 
 # ---------------------------------------------------------------- the binary
 

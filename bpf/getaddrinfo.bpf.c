@@ -15,8 +15,9 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define NESTED 4
-#define TEXT (GETADDRINFO_NAME + 1)
-#define ANSWERS_END 8192 /* of a scratch slot: the record below, the canonical names' addresses above */
+#define TEXT   (GETADDRINFO_NAME + 1)
+#define ANSWERS_END                                                                                \
+	8192 /* of a scratch slot: the record below, the canonical names' addresses above */
 
 /* Calls that were entered and left by another way than their return: longjmp, cancellation, exec. */
 __u64 abandoned = 0;
@@ -34,7 +35,8 @@ struct call {
 	__s32 hints[4];
 	__u32 present;
 	__u16 flags;
-	__u16 node_length, service_length; /* without NUL; of a text that could not be read yet: UNREAD */
+	__u16 node_length,
+		service_length; /* without NUL; of a text that could not be read yet: UNREAD */
 	__u16 reserved[3];
 	char node_text[TEXT + 6];
 	char service_text[TEXT + 6];
@@ -89,7 +91,8 @@ static __always_inline __u16 read_text(char *text, __u64 address, __u16 *flags)
 
 	if (length <= 0)
 		return UNREAD;
-	if (length == TEXT && !bpf_probe_read_user(&beyond, 1, (const void *)(address + TEXT - 1)) && beyond)
+	if (length == TEXT &&
+	    !bpf_probe_read_user(&beyond, 1, (const void *)(address + TEXT - 1)) && beyond)
 		*flags |= EVENT_TRUNCATED;
 	return (__u16)(length - 1);
 }
@@ -102,10 +105,12 @@ static __always_inline void fill_call(struct call *call, struct pt_regs *ctx)
 	call->node = PT_REGS_PARM1(ctx);
 	call->service = PT_REGS_PARM2(ctx);
 	call->result = PT_REGS_PARM4(ctx);
-	call->present = (call->node ? PRESENT_NODE : 0) | (call->service ? PRESENT_SERVICE : 0) | (hints ? PRESENT_HINTS : 0);
+	call->present = (call->node ? PRESENT_NODE : 0) | (call->service ? PRESENT_SERVICE : 0) |
+			(hints ? PRESENT_HINTS : 0);
 	call->flags = 0;
 	call->node_length = call->node ? read_text(call->node_text, call->node, &call->flags) : 0;
-	call->service_length = call->service ? read_text(call->service_text, call->service, &call->flags) : 0;
+	call->service_length =
+		call->service ? read_text(call->service_text, call->service, &call->flags) : 0;
 	__builtin_memset(call->hints, 0, sizeof(call->hints));
 	if (hints && bpf_probe_read_user(call->hints, sizeof(call->hints), (const void *)hints))
 		call->flags |= EVENT_FAULT;
@@ -189,10 +194,11 @@ struct sockaddr_any {
 	__u32 scope_id;
 };
 
-#define AF_INET 2
+#define AF_INET	 2
 #define AF_INET6 10
 
-static __always_inline void fill_answer(struct getaddrinfo_answer *answer, const struct addrinfo *info, __u16 *flags)
+static __always_inline void fill_answer(struct getaddrinfo_answer *answer,
+					const struct addrinfo *info, __u16 *flags)
 {
 	struct sockaddr_any address = {};
 
@@ -243,7 +249,8 @@ static __noinline int read_answers(struct scratch *scratch, __u64 next)
 		if (i < GETADDRINFO_ANSWERS) {
 			__u64 *names = (void *)scratch + ANSWERS_END;
 
-			fill_answer((void *)(event + 1) + i * sizeof(struct getaddrinfo_answer), &info, &flags);
+			fill_answer((void *)(event + 1) + i * sizeof(struct getaddrinfo_answer),
+				    &info, &flags);
 			names[i] = info.canonname;
 		} else {
 			flags |= EVENT_TRUNCATED;
@@ -273,7 +280,8 @@ static __always_inline void read_late(struct call *call)
 }
 
 /* Appends a text that is in BPF memory; its bytes past `length` are overwritten by what follows. */
-static __always_inline __u32 put_text(struct scratch *scratch, __u32 used, const char *text, __u16 length)
+static __always_inline __u32 put_text(struct scratch *scratch, __u32 used, const char *text,
+				      __u16 length)
 {
 	used &= ANSWERS_END - 1;
 	bpf_probe_read_kernel(&scratch->data[used], TEXT, text);
@@ -299,7 +307,8 @@ static __noinline __u32 put_canonnames(struct scratch *scratch, __u32 used)
 			break;
 		}
 		used &= ANSWERS_END - 1;
-		length = bpf_probe_read_user_str(&scratch->data[used], TEXT, (const void *)names[i]);
+		length =
+			bpf_probe_read_user_str(&scratch->data[used], TEXT, (const void *)names[i]);
 		if (length <= 0 || length > TEXT) {
 			flags |= EVENT_FAULT;
 			continue;
@@ -311,7 +320,8 @@ static __noinline __u32 put_canonnames(struct scratch *scratch, __u32 used)
 	return used;
 }
 
-static __noinline int send_call(struct pt_regs *ctx, struct call *call, const struct scope_match *match)
+static __noinline int send_call(struct pt_regs *ctx, struct call *call,
+				const struct scope_match *match)
 {
 	struct event_account *account = event_account_of(PROBE_GETADDRINFO);
 	struct getaddrinfo_event *event;
@@ -460,7 +470,8 @@ int getaddrinfo_dlopen(struct pt_regs *ctx)
 	struct image_key none = {};
 	struct scope_match match;
 
-	if (!PT_REGS_RC(ctx) || !scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
+	if (!PT_REGS_RC(ctx) || !scope_current(&match) ||
+	    scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	send_notice(NOTICE_DLOPEN, &none, NULL);
 	return 0;
@@ -474,8 +485,10 @@ int getaddrinfo_scan(struct bpf_iter__task *ctx)
 	struct scope_match match;
 	__u32 pid;
 
-	barrier_var(task); /* or the compiler loads it twice, and the verifier has checked the other one */
-	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) || !BPF_CORE_READ(task, mm))
+	barrier_var(
+		task); /* or the compiler loads it twice, and the verifier has checked the other one */
+	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) ||
+	    !BPF_CORE_READ(task, mm))
 		return 0;
 	pid = pidns_level ? scope_ns_pid(task) : (__u32)BPF_CORE_READ(task, tgid);
 	if (pid && scope_task(task, &match))

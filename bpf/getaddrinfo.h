@@ -5,9 +5,9 @@
 
 #include "event.h"
 
-#define GETADDRINFO_NAME 1025 /* NI_MAXHOST: longest text that is kept, without its NUL */
+#define GETADDRINFO_NAME    1025 /* NI_MAXHOST: longest text that is kept, without its NUL */
 #define GETADDRINFO_ANSWERS 32
-#define GETADDRINFO_COUNT 256
+#define GETADDRINFO_COUNT   256
 
 /* Bits of getaddrinfo_event.present; the same as GetaddrinfoColumns.present. */
 enum getaddrinfo_present {
@@ -24,10 +24,10 @@ struct getaddrinfo_answer {
 	__s32 protocol;
 	__u32 addrlen;
 	__u32 scope_id;
-	__u16 port; /* host order */
+	__u16 port;	     /* host order */
 	__u8 address_length; /* 0, 4 or 16 */
 	__u8 has_canonname;
-	__u8 address[16]; /* network order */
+	__u8 address[16];	/* network order */
 	__u32 canonname_length; /* without a NUL */
 };
 _Static_assert(sizeof(struct getaddrinfo_answer) == 48, "answer");
@@ -60,7 +60,7 @@ struct image_key {
 };
 
 enum getaddrinfo_notice_kind {
-	NOTICE_EXEC = 1, /* an image ran that is not among the known ones */
+	NOTICE_EXEC = 1,   /* an image ran that is not among the known ones */
 	NOTICE_DLOPEN = 2, /* a library was opened */
 };
 

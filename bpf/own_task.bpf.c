@@ -20,7 +20,8 @@ int own_task_read(void *ctx)
 
 	bpf_probe_read_kernel(&ns, sizeof(ns),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, ns));
+				      level * bpf_core_type_size(struct upid) +
+				      bpf_core_field_offset(struct upid, ns));
 	self.tgid = bpf_get_current_pid_tgid() >> 32;
 	self.pidns_level = level;
 	self.pidns_inode = BPF_CORE_READ(ns, ns.inum);

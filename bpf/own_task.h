@@ -4,7 +4,7 @@
 #define RINGSIDE_OWN_TASK_H
 
 struct self_process {
-	__u32 tgid; /* in the initial PID namespace */
+	__u32 tgid;	   /* in the initial PID namespace */
 	__u32 pidns_level; /* depth of its own; 0: that is the initial one */
 	__u32 pidns_inode;
 	__u32 found;

@@ -108,7 +108,8 @@ static __always_inline __u32 exec_filename(struct exec_event *event, const void 
 	return sizeof(*event) + (__u32)length - 1;
 }
 
-static __always_inline __u32 exec_argv(struct exec_event *event, const struct task_struct *task, __u32 length)
+static __always_inline __u32 exec_argv(struct exec_event *event, const struct task_struct *task,
+				       __u32 length)
 {
 	__u64 start = BPF_CORE_READ(task, mm, arg_start);
 	__u64 bytes = event->argv_bytes;
@@ -176,7 +177,8 @@ static __always_inline bool exit_is_last(const struct task_struct *task, unsigne
 /* Time on a CPU of all threads: of those that are gone, and of those still on the list. */
 static __always_inline __u64 exit_cpu_ns(const struct signal_struct *signal)
 {
-	const struct list_head *head = (const void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
+	const struct list_head *head =
+		(const void *)signal + bpf_core_field_offset(struct signal_struct, thread_head);
 	const struct list_head *node = BPF_CORE_READ(head, next);
 	__u64 total = BPF_CORE_READ(signal, sum_sched_runtime);
 
@@ -185,7 +187,8 @@ static __always_inline __u64 exit_cpu_ns(const struct signal_struct *signal)
 
 		if (!node || node == head)
 			break;
-		thread = (const void *)node - bpf_core_field_offset(struct task_struct, thread_node);
+		thread =
+			(const void *)node - bpf_core_field_offset(struct task_struct, thread_node);
 		total += BPF_CORE_READ(thread, se.sum_exec_runtime);
 		node = BPF_CORE_READ(node, next);
 	}
@@ -221,9 +224,9 @@ int process_exit(unsigned long long *ctx)
 	event->cpu_ns = exit_cpu_ns(signal);
 	event->rss_peak_bytes = BPF_CORE_READ(signal, maxrss) * page_size;
 	/* As wait_task_zombie() decides it. */
-	event->status = (__u32)(BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT ?
-					BPF_CORE_READ(signal, group_exit_code) :
-					BPF_CORE_READ(task, group_leader, exit_code));
+	event->status = (__u32)(BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT
+					? BPF_CORE_READ(signal, group_exit_code)
+					: BPF_CORE_READ(task, group_leader, exit_code));
 	event->reserved = 0;
 	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_lifecycle, RING_LIFECYCLE));
 	return 0;
@@ -240,9 +243,11 @@ static __always_inline void snapshot_task(const struct task_struct *task)
 	__u8 one = 1;
 
 	if (BPF_CORE_READ(task, pid) != (int)key.tgid || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
-	    key.start_time >= snapshot.attached_ns || key.start_time < snapshot.resume_ns || !BPF_CORE_READ(task, mm))
+	    key.start_time >= snapshot.attached_ns || key.start_time < snapshot.resume_ns ||
+	    !BPF_CORE_READ(task, mm))
 		return;
-	if (!scope_task(task, &match) || scope_self((__u32)key.tgid) || bpf_map_lookup_elem(&snapshot_seen, &key))
+	if (!scope_task(task, &match) || scope_self((__u32)key.tgid) ||
+	    bpf_map_lookup_elem(&snapshot_seen, &key))
 		return;
 	if (bpf_ringbuf_query(&ring_lifecycle, BPF_RB_AVAIL_DATA) > snapshot.pause_bytes) {
 		if (!snapshot.next_ns || key.start_time < snapshot.next_ns)
@@ -273,7 +278,8 @@ static __always_inline void snapshot_task(const struct task_struct *task)
 			      (const void *)task + bpf_core_field_offset(struct task_struct, comm));
 	event_note_cgroup(task, &match);
 	exec_fill(event, task);
-	length = exec_filename(event, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name));
+	length =
+		exec_filename(event, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name));
 	event->header.length = length;
 	event_output(account, &ring_lifecycle, event, length & (SCRATCH_SIZE - 1));
 	scratch_release(slot);
@@ -284,7 +290,8 @@ struct bpf_iter_task {
 	__u64 opaque[3];
 } __attribute__((aligned(8)));
 #define BPF_TASK_ITER_ALL_PROCS 0
-extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task, unsigned int flags) __ksym __weak;
+extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task,
+			     unsigned int flags) __ksym __weak;
 extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym __weak;
 extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym __weak;
 
@@ -307,7 +314,8 @@ int process_snapshot_visible(struct bpf_iter__task *ctx)
 {
 	const struct task_struct *task = ctx->task;
 
-	barrier_var(task); /* or the compiler loads it twice, and the verifier has checked the other one */
+	barrier_var(
+		task); /* or the compiler loads it twice, and the verifier has checked the other one */
 	if (task)
 		snapshot_task(task);
 	return 0;

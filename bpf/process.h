@@ -25,7 +25,7 @@ struct exec_event {
 	__u32 uid;
 	__u32 gid;
 	__u16 filename_length; /* without a NUL */
-	__u16 argv_length; /* the last argument's NUL is missing where it was cut */
+	__u16 argv_length;     /* the last argument's NUL is missing where it was cut */
 };
 _Static_assert(sizeof(struct exec_event) == 96, "exec record");
 
@@ -43,8 +43,8 @@ _Static_assert(sizeof(struct exit_event) == 104, "exit record");
 /* How far the snapshot of running processes has come; set by the reader, in the process family's data. */
 struct snapshot_state {
 	__u64 attached_ns; /* processes that started later are known by their fork; CLOCK_BOOTTIME */
-	__u64 resume_ns; /* skip those that started before */
-	__u64 next_ns; /* BPF: where to resume, the ring being too full; 0: all were seen */
+	__u64 resume_ns;   /* skip those that started before */
+	__u64 next_ns;	   /* BPF: where to resume, the ring being too full; 0: all were seen */
 	__u64 pause_bytes; /* unread bytes in the ring at which to stop */
 	__u32 running;
 	__u32 reserved;

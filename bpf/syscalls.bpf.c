@@ -55,7 +55,7 @@ struct iovec {
 	__u64 length;
 };
 #define IOV_CHUNK 8
-#define IOV_MAX 1024
+#define IOV_MAX	  1024
 
 static __always_inline bool is_ia32(const struct task_struct *task)
 {
@@ -75,7 +75,8 @@ static __always_inline struct syscall_count *count_row(const struct syscall_key 
 	return row ? row : bpf_map_lookup_elem(&counts_other, &other);
 }
 
-static __always_inline void count_call(const struct scope_match *match, __u32 nr, bool ia32, long returned, __u64 latency)
+static __always_inline void count_call(const struct scope_match *match, __u32 nr, bool ia32,
+				       long returned, __u64 latency)
 {
 	struct syscall_key key = {
 		.cgroup_id = match->cgroup_id,
@@ -113,7 +114,8 @@ static __noinline bool iov_bytes(__u64 address, __u64 count, __u64 *ret_bytes)
 		__builtin_memset(chunk, 0, sizeof(chunk));
 		if (left > IOV_CHUNK)
 			left = IOV_CHUNK;
-		if (bpf_probe_read_user(chunk, (left & 15) * sizeof(chunk[0]), (void *)(address + i * sizeof(chunk)))) {
+		if (bpf_probe_read_user(chunk, (left & 15) * sizeof(chunk[0]),
+					(void *)(address + i * sizeof(chunk)))) {
 			whole = false;
 			break;
 		}
@@ -152,7 +154,8 @@ static __always_inline bool write_is_sampled(void)
 	return true;
 }
 
-static __always_inline void record_write(const struct pt_regs *regs, const struct scope_match *match, __u32 nr, bool ia32,
+static __always_inline void record_write(const struct pt_regs *regs,
+					 const struct scope_match *match, __u32 nr, bool ia32,
 					 bool vector, long returned, __u64 latency)
 {
 	struct event_account *account;
@@ -243,7 +246,8 @@ int BPF_PROG(syscalls_enter, struct pt_regs *regs, long nr)
 
 	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
-	start = bpf_task_storage_get(&entered, bpf_get_current_task_btf(), NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	start = bpf_task_storage_get(&entered, bpf_get_current_task_btf(), NULL,
+				     BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (start)
 		*start = bpf_ktime_get_boot_ns();
 	return 0;

@@ -42,6 +42,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].main(argc - 1, argv + 1);
 	}
-	log_line(LOG_ERROR, "unknown command", "command", argv[1], "do", "see ringside --help", NULL);
+	log_line(LOG_ERROR, "unknown command", "command", argv[1], "do", "see ringside --help",
+		 NULL);
 	return 2;
 }

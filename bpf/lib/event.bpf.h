@@ -53,7 +53,7 @@ struct {
 
 /* Room to build records of variable length, and the numbers of the free slots. Uprobe programs can be preempted half-way, so
  * a slot belongs to a claim, not to a CPU. */
-#define SCRATCH_SIZE 16384
+#define SCRATCH_SIZE  16384
 #define SCRATCH_SLOTS 16
 struct scratch {
 	__u8 data[SCRATCH_SIZE];
@@ -87,14 +87,16 @@ static __always_inline void event_ring_lost(struct event_account *account, void 
 	__u64 used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 	__u64 size = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE);
 
-	event_lost(account, used + length + BPF_RINGBUF_HDR_SZ > size ? LOST_RING_FULL : LOST_CONTENDED);
+	event_lost(account,
+		   used + length + BPF_RINGBUF_HDR_SZ > size ? LOST_RING_FULL : LOST_CONTENDED);
 }
 
 /*
  * Wakes the reader when it sleeps and waits for any record, or for the threshold. The atomic before the load orders it
  * behind the reserve: the reader sets `asleep`, fences and looks at the ring once more, so one of the two sees the other.
  */
-static __always_inline __u64 event_wake_flags(struct event_account *account, void *ring, __u32 number)
+static __always_inline __u64 event_wake_flags(struct event_account *account, void *ring,
+					      __u32 number)
 {
 	struct event_wakeup *wakeup = bpf_map_lookup_elem(&wakeups, &number);
 	__u32 asleep;
@@ -104,7 +106,8 @@ static __always_inline __u64 event_wake_flags(struct event_account *account, voi
 	__sync_fetch_and_add(&account->lost[LOST_RING_FULL], 0);
 	asleep = *(volatile __u32 *)&wakeup->asleep;
 	if (asleep == WAKE_ANY ||
-	    (asleep == WAKE_THRESHOLD && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= wakeup->threshold)) {
+	    (asleep == WAKE_THRESHOLD &&
+	     bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= wakeup->threshold)) {
 		*(volatile __u32 *)&wakeup->asleep = WAKE_NONE;
 		return BPF_RB_FORCE_WAKEUP;
 	}
@@ -191,7 +194,8 @@ static __always_inline void scratch_release(__u32 slot)
 
 /* Sends `length` bytes of a scratch slot. Its wake-up is the kernel's own choice: here nothing can be decided between reserve
  * and submit. */
-static __always_inline void event_output(struct event_account *account, void *ring, void *data, __u64 length)
+static __always_inline void event_output(struct event_account *account, void *ring, void *data,
+					 __u64 length)
 {
 	if (bpf_ringbuf_output(ring, data, length, 0))
 		event_ring_lost(account, ring, length);

@@ -30,9 +30,9 @@ struct event_header {
 	__u16 kind;
 	__u16 flags;
 	__u32 length;
-	__u64 time_ns; /* CLOCK_BOOTTIME */
+	__u64 time_ns;	 /* CLOCK_BOOTTIME */
 	__u64 cgroup_id; /* in `hierarchy` */
-	__u32 tgid; /* initial PID namespace */
+	__u32 tgid;	 /* initial PID namespace */
 	__u32 tid;
 	__u32 ns_tgid; /* the sidecar's PID namespace; 0: no number there, or it is the initial one */
 	__u32 ns_tid;
@@ -98,7 +98,7 @@ enum scope_hierarchy {
 };
 
 /* A cgroup as its BPF programs met it: its own name and its ancestors', nearest first. */
-#define CGROUP_NAME 96
+#define CGROUP_NAME  96
 #define CGROUP_DEPTH 4
 struct cgroup_name {
 	char name[CGROUP_DEPTH][CGROUP_NAME]; /* NUL-terminated; empty past the root */

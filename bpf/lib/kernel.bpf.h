@@ -98,7 +98,7 @@ struct signal_struct {
 	atomic_t live;
 	struct list_head thread_head;
 	int group_exit_code;
-	unsigned int flags; /* bit 2, SIGNAL_GROUP_EXIT */
+	unsigned int flags;   /* bit 2, SIGNAL_GROUP_EXIT */
 	unsigned long maxrss; /* pages */
 	unsigned long long sum_sched_runtime;
 };
@@ -143,7 +143,7 @@ struct task_struct {
 struct linux_binprm {
 	struct file *file;
 	const char *filename; /* as given to exec */
-	const char *interp; /* of a script: its interpreter; else as filename */
+	const char *interp;   /* of a script: its interpreter; else as filename */
 };
 
 struct bpf_iter_meta {
@@ -157,8 +157,8 @@ struct bpf_iter__task {
 
 #pragma clang attribute pop
 
-#define PF_KTHREAD 0x00200000
+#define PF_KTHREAD	  0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
-#define TS_COMPAT 0x0002
+#define TS_COMPAT	  0x0002
 
 #endif

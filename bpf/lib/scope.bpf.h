@@ -24,7 +24,8 @@ struct scope_match {
 	__u32 hierarchy;
 };
 
-static __always_inline __u64 scope_ancestor_id(const void *task, const volatile struct scope_entry *entry)
+static __always_inline __u64 scope_ancestor_id(const void *task,
+					       const volatile struct scope_entry *entry)
 {
 	const struct cgroup *cgroup = cgroup_of(task, entry->hierarchy);
 
@@ -91,7 +92,8 @@ static __always_inline __u32 scope_ns_pid(const struct task_struct *task)
 	bpf_probe_read_kernel(&ns, sizeof(ns), slot + bpf_core_field_offset(struct upid, ns));
 	if (BPF_CORE_READ(ns, ns.inum) != pidns_inode)
 		return 0;
-	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr), slot + bpf_core_field_offset(struct upid, nr));
+	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr),
+			      slot + bpf_core_field_offset(struct upid, nr));
 	return (__u32)upid.nr;
 }
 

@@ -62,7 +62,8 @@ void identity_read(const char *agent_id, const struct scope *scope, struct ident
 	char boot[64], machine[64];
 
 	memset(ret_identity, 0, sizeof(*ret_identity));
-	if (gethostname(ret_identity->host, sizeof(ret_identity->host) - 1) || !ret_identity->host[0])
+	if (gethostname(ret_identity->host, sizeof(ret_identity->host) - 1) ||
+	    !ret_identity->host[0])
 		snprintf(ret_identity->host, sizeof(ret_identity->host), "unknown");
 	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
 	boot_id_parse(boot, ret_identity->boot_id);
@@ -70,7 +71,9 @@ void identity_read(const char *agent_id, const struct scope *scope, struct ident
 		snprintf(ret_identity->agent_id, IDENTITY, "%s", agent_id);
 	else
 		snprintf(ret_identity->agent_id, IDENTITY, "%.200s-%08x", ret_identity->host,
-			 hash_of(read_line("/etc/machine-id", machine, sizeof(machine)) ? machine : boot, scope));
+			 hash_of(read_line("/etc/machine-id", machine, sizeof(machine)) ? machine
+											: boot,
+				 scope));
 	while (!ret_identity->epoch) {
 		if (getrandom(&ret_identity->epoch, sizeof(ret_identity->epoch), 0) < 0)
 			break;

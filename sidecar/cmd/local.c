@@ -19,8 +19,8 @@
 #include "wire/frame.h"
 #include "wire/printer.h"
 
-#define STACK (512 * 1024) /* an exec's argument list is laid out on it */
-#define TEXT_MAX (32 * 1024 * 1024)
+#define STACK	  (512 * 1024) /* an exec's argument list is laid out on it */
+#define TEXT_MAX  (32 * 1024 * 1024)
 #define ARENA_MAX (16 * 1024 * 1024)
 
 struct local {
@@ -29,12 +29,12 @@ struct local {
 	struct printer *printer;
 	struct printer_source *source;
 	struct frame_arena *arena;
-	struct buf text; /* printed, on its way to stdout */
+	struct buf text;    /* printed, on its way to stdout */
 	struct buf scratch; /* a gap's frame */
 	pthread_t thread;
-	int failed_fd; /* eventfd: stdout failed */
-	int finish_fd; /* eventfd: print what is left and end */
-	int done_fd; /* eventfd: the thread has ended */
+	int failed_fd;	     /* eventfd: stdout failed */
+	int finish_fd;	     /* eventfd: print what is left and end */
+	int done_fd;	     /* eventfd: the thread has ended */
 	_Atomic int failure; /* errno of stdout */
 	_Atomic uint64_t cpu_ns;
 };
@@ -42,7 +42,8 @@ struct local {
 static bool write_out(struct local *local)
 {
 	while (buf_length(&local->text)) {
-		const ssize_t n = write(STDOUT_FILENO, buf_head(&local->text), buf_length(&local->text));
+		const ssize_t n =
+			write(STDOUT_FILENO, buf_head(&local->text), buf_length(&local->text));
 		struct pollfd writable = {.fd = STDOUT_FILENO, .events = POLLOUT};
 
 		if (n > 0) {
@@ -66,15 +67,18 @@ static void print_frame(struct local *local, const struct queue_frame *frame)
 
 	if (frame->item == QUEUE_GAP) {
 		buf_clear(&local->scratch);
-		session_put_gap(&local->scratch, frame->stream, frame->first, frame->last, frame->cause);
+		session_put_gap(&local->scratch, frame->stream, frame->first, frame->last,
+				frame->cause);
 		data = buf_head(&local->scratch);
 		length = buf_length(&local->scratch);
 	}
 	if (frame_next(data, length, FRAME_MAX, &message, &message_length) <= 0)
 		return;
-	unpacked = frame_unpack(local->arena, &ringside__v1__agent_frame__descriptor, message, message_length);
+	unpacked = frame_unpack(local->arena, &ringside__v1__agent_frame__descriptor, message,
+				message_length);
 	if (unpacked)
-		printer_frame(local->printer, local->source, (const Ringside__V1__AgentFrame *)unpacked, &why);
+		printer_frame(local->printer, local->source,
+			      (const Ringside__V1__AgentFrame *)unpacked, &why);
 }
 
 static bool print_queued(struct local *local)
@@ -124,7 +128,8 @@ static void *local_thread(void *context)
 	return NULL;
 }
 
-struct local *local_new(struct queue *queue, const struct session_hello *hello, enum row_format format)
+struct local *local_new(struct queue *queue, const struct session_hello *hello,
+			enum row_format format)
 {
 	struct local *local = calloc(1, sizeof(*local));
 	const uint8_t *message;
@@ -140,15 +145,20 @@ struct local *local_new(struct queue *queue, const struct session_hello *hello, 
 	local->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	local->arena = frame_arena_new(ARENA_MAX);
 	if (local->failed_fd < 0 || local->finish_fd < 0 || local->done_fd < 0 || !local->arena ||
-	    buf_init(&local->text, 64 * 1024, TEXT_MAX) || buf_init(&local->scratch, 4096, FRAME_MAX))
+	    buf_init(&local->text, 64 * 1024, TEXT_MAX) ||
+	    buf_init(&local->scratch, 4096, FRAME_MAX))
 		goto fail;
-	local->printer = printer_new(format, isatty(STDOUT_FILENO), wire_kinds, UINT64_MAX, &local->text);
+	local->printer =
+		printer_new(format, isatty(STDOUT_FILENO), wire_kinds, UINT64_MAX, &local->text);
 	if (!local->printer || session_put_hello(&local->scratch, hello) ||
-	    frame_next(buf_head(&local->scratch), buf_length(&local->scratch), FRAME_MAX, &message, &length) <= 0)
+	    frame_next(buf_head(&local->scratch), buf_length(&local->scratch), FRAME_MAX, &message,
+		       &length) <= 0)
 		goto fail;
-	unpacked = frame_unpack(local->arena, &ringside__v1__agent_frame__descriptor, message, length);
+	unpacked =
+		frame_unpack(local->arena, &ringside__v1__agent_frame__descriptor, message, length);
 	if (unpacked)
-		local->source = printer_source_new(((Ringside__V1__AgentFrame *)unpacked)->hello, false);
+		local->source =
+			printer_source_new(((Ringside__V1__AgentFrame *)unpacked)->hello, false);
 	if (!local->source)
 		goto fail;
 	return local;

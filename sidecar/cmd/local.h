@@ -17,7 +17,8 @@ struct local;
 struct queue;
 
 /* `hello` is copied. NULL: no memory. */
-struct local *local_new(struct queue *queue, const struct session_hello *hello, enum row_format format);
+struct local *local_new(struct queue *queue, const struct session_hello *hello,
+			enum row_format format);
 /* 0 or -errno. */
 int local_start(struct local *local);
 /* Readable when stdout has failed; then local_failure says why. */

@@ -20,9 +20,9 @@
 #include "wire/capture.h"
 #include "wire/counters.h"
 
-#define FAMILIES 8
-#define KINDS 64
-#define HEARTBEAT_NS 1000000000ull
+#define FAMILIES      8
+#define KINDS	      64
+#define HEARTBEAT_NS  1000000000ull
 #define SETTLE_ROUNDS 50 /* of 2 ms: programs that were running when they were detached */
 
 struct family {
@@ -41,7 +41,7 @@ struct reader {
 	struct batch *batches[RINGS];
 	struct counters *counters;
 	uint64_t next_seq[RINGS]; /* of the next record to be taken */
-	struct buf out; /* one frame on its way to the queue */
+	struct buf out;		  /* one frame on its way to the queue */
 	int epoll_fd, counters_fd, heartbeat_fd;
 	bool flowing;
 	size_t drained; /* records taken since the last sleep */
@@ -72,14 +72,16 @@ static void flush(struct reader *reader, uint32_t stream)
 	buf_clear(&reader->out);
 	err = batch_seal(batch, first, clock_offset_ns(), &reader->out);
 	if (err) {
-		queue_push_gap(reader->config.queue, stream, first, first + count - 1, GAP_OVERSIZE);
+		queue_push_gap(reader->config.queue, stream, first, first + count - 1,
+			       GAP_OVERSIZE);
 		buf_clear(&reader->out);
 		return;
 	}
-	queue_push_batch(reader->config.queue, stream, first, first + count - 1, buf_head(&reader->out),
-			 buf_length(&reader->out));
+	queue_push_batch(reader->config.queue, stream, first, first + count - 1,
+			 buf_head(&reader->out), buf_length(&reader->out));
 	if (reader->config.capture)
-		capture_frame(reader->config.capture, buf_head(&reader->out), buf_length(&reader->out));
+		capture_frame(reader->config.capture, buf_head(&reader->out),
+			      buf_length(&reader->out));
 	buf_clear(&reader->out);
 }
 
@@ -105,7 +107,8 @@ static void take(void *context, uint32_t ring, const struct event_header *event)
 	}
 	if (err) {
 		flush(reader, ring);
-		queue_push_gap(reader->config.queue, ring, reader->next_seq[ring], reader->next_seq[ring], GAP_OVERSIZE);
+		queue_push_gap(reader->config.queue, ring, reader->next_seq[ring],
+			       reader->next_seq[ring], GAP_OVERSIZE);
 	}
 	reader->next_seq[ring]++;
 }
@@ -119,7 +122,8 @@ static int watch(const struct reader *reader, int fd, uint32_t events)
 
 static int timer_new(const struct reader *reader, uint64_t interval_ns, int *ret_fd)
 {
-	const struct timespec interval = {(time_t)(interval_ns / 1000000000), (long)(interval_ns % 1000000000)};
+	const struct timespec interval = {(time_t)(interval_ns / 1000000000),
+					  (long)(interval_ns % 1000000000)};
 	const struct itimerspec spec = {interval, interval};
 
 	*ret_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -153,8 +157,8 @@ static int start_family(struct reader *reader, size_t probe)
 		return err;
 	reader->family_of_probe[probe] = (int8_t)reader->family_count++;
 	used = strlen(reader->how);
-	snprintf(reader->how + used, sizeof(reader->how) - used, "%s%s:%s", used ? " " : "", family->family->name,
-		 family->how);
+	snprintf(reader->how + used, sizeof(reader->how) - used, "%s%s:%s", used ? " " : "",
+		 family->family->name, family->how);
 	fd = family->family->fd ? family->family->fd(family->state) : -1;
 	return fd < 0 ? 0 : watch(reader, fd, EPOLLIN);
 }
@@ -227,8 +231,8 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 	if (!err)
 		err = watch_all(reader);
 	if (err) {
-		log_line(LOG_ERROR, "cannot set up the event path", "object", what, "why", strerror(-err), "do",
-			 "see ringside check", NULL);
+		log_line(LOG_ERROR, "cannot set up the event path", "object", what, "why",
+			 strerror(-err), "do", "see ringside check", NULL);
 		goto out;
 	}
 	for (size_t i = 0; i < probe_count && !err; i++) {
@@ -255,7 +259,8 @@ void reader_free(struct reader *reader)
 	buf_done(&reader->out);
 	events_free(reader->events);
 	for (size_t i = 0; i < 3; i++) {
-		const int fd = (const int[]){reader->epoll_fd, reader->counters_fd, reader->heartbeat_fd}[i];
+		const int fd = (const int[]){reader->epoll_fd, reader->counters_fd,
+					     reader->heartbeat_fd}[i];
 
 		if (fd >= 0)
 			close(fd);
@@ -325,7 +330,8 @@ static void account_probe(struct reader *reader, uint32_t number, struct session
 	ret_probe->produced = second.produced;
 	memcpy(ret_probe->lost, first.lost, sizeof(ret_probe->lost));
 	ret_probe->taken = first.taken;
-	ret_probe->prog_missed = family->family->missed ? family->family->missed(family->state, number) : 0;
+	ret_probe->prog_missed =
+		family->family->missed ? family->family->missed(family->state, number) : 0;
 }
 
 /* Everything taken so far has been pushed when this is called. */
@@ -419,9 +425,12 @@ void reader_finish(struct reader *reader, struct session_account *ret_account)
 
 size_t reader_memory(const struct reader_config *config)
 {
-	const struct events_config events = {.ring_bytes = {config->ring_bytes[0], config->ring_bytes[1]}};
+	const struct events_config events = {
+		.ring_bytes = {config->ring_bytes[0], config->ring_bytes[1]}};
 	const size_t cpus = config->settings.per_cpu ? percpu_cpus() : 0;
 
-	return events_memory(&events) + RINGS * batch_memory(wire_kinds) + config->settings.counters_memory +
-	       counters_memory(syscalls_rows(config->settings.counters_memory) + 1, cpus) + FRAME_MAX;
+	return events_memory(&events) + RINGS * batch_memory(wire_kinds) +
+	       config->settings.counters_memory +
+	       counters_memory(syscalls_rows(config->settings.counters_memory) + 1, cpus) +
+	       FRAME_MAX;
 }

@@ -62,7 +62,8 @@ static void make_hello(struct run *run)
 		.value = {run->identity.host, strlen(run->identity.host)},
 	};
 	hello->protocol_min = hello->protocol_max = SESSION_VERSION;
-	hello->agent_id = (struct session_text){run->identity.agent_id, strlen(run->identity.agent_id)};
+	hello->agent_id =
+		(struct session_text){run->identity.agent_id, strlen(run->identity.agent_id)};
 	memcpy(hello->boot_id, run->identity.boot_id, sizeof(hello->boot_id));
 	hello->epoch = run->identity.epoch;
 	hello->attributes = run->attributes;
@@ -106,8 +107,8 @@ static int start_capture(struct run *run)
 		err = capture_source(run->capture, buf_head(&hello), buf_length(&hello));
 	buf_done(&hello);
 	if (err)
-		log_line(LOG_ERROR, "cannot write the capture", "file", path, "why", strerror(-err), "do",
-			 "give a path that can be written", NULL);
+		log_line(LOG_ERROR, "cannot write the capture", "file", path, "why", strerror(-err),
+			 "do", "give a path that can be written", NULL);
 	return err;
 }
 
@@ -115,14 +116,15 @@ static int start_reader(struct run *run)
 {
 	const struct run_options *options = &run->plan.options;
 	const struct reader_config config = {
-		.settings = {
-			.latency = options->latency,
-			.per_cpu = options->per_cpu,
-			.write_min_bytes = options->write_min_bytes,
-			.write_sample = options->write_sample,
-			.counters_memory = options->counters_memory,
-			.include_self = options->include_self,
-		},
+		.settings =
+			{
+				.latency = options->latency,
+				.per_cpu = options->per_cpu,
+				.write_min_bytes = options->write_min_bytes,
+				.write_sample = options->write_sample,
+				.counters_memory = options->counters_memory,
+				.include_self = options->include_self,
+			},
 		.enabled = run->plan.enabled,
 		.scope = &run->plan.scope,
 		.ring_bytes = {options->ring_lifecycle, options->ring_samples},
@@ -143,14 +145,16 @@ static void log_ready(const struct run *run)
 	for (size_t i = 0; i < run->plan.scope.count && used < sizeof(scope); i++) {
 		const struct scope_item *item = &run->plan.scope.items[i];
 
-		used += (size_t)snprintf(scope + used, sizeof(scope) - used, "%s%s%s(%s)", i ? " " : "",
-					 item->entry.exclude ? "-" : "", item->given, item->name);
+		used += (size_t)snprintf(scope + used, sizeof(scope) - used, "%s%s%s(%s)",
+					 i ? " " : "", item->entry.exclude ? "-" : "", item->given,
+					 item->name);
 	}
 	if (run->plan.has_collector)
 		address_print(&run->plan.collector, collector);
-	log_line(LOG_INFO, "ready", "role", "run", "agent", run->identity.agent_id, "scope", scope, "scope_chosen",
-		 run->plan.scope.chosen ? "by default" : NULL, "probes", reader_how(run->reader), "collector",
-		 run->plan.has_collector ? collector : NULL, NULL);
+	log_line(LOG_INFO, "ready", "role", "run", "agent", run->identity.agent_id, "scope", scope,
+		 "scope_chosen", run->plan.scope.chosen ? "by default" : NULL, "probes",
+		 reader_how(run->reader), "collector", run->plan.has_collector ? collector : NULL,
+		 NULL);
 }
 
 /* Until a signal comes (0) or stdout fails (-EPIPE). */
@@ -164,7 +168,8 @@ static int serve(struct run *run)
 	};
 
 	for (;;) {
-		if (poll(fds, sizeof(fds) / sizeof(fds[0]), reader_sleep(run->reader)) < 0 && errno != EINTR)
+		if (poll(fds, sizeof(fds) / sizeof(fds[0]), reader_sleep(run->reader)) < 0 &&
+		    errno != EINTR)
 			return -errno;
 		reader_work(run->reader);
 		if (fds[2].revents)
@@ -190,11 +195,14 @@ static void log_done(const struct run *run, const struct session_account *accoun
 			continue;
 		for (size_t r = 0; r < SESSION_REASONS; r++)
 			lost += probe->lost[r];
-		used += (size_t)snprintf(line + used, sizeof(line) - used, " %s_produced=%llu %s_lost=%llu", probe->name,
-					 (unsigned long long)probe->produced, probe->name, (unsigned long long)lost);
+		used += (size_t)snprintf(line + used, sizeof(line) - used,
+					 " %s_produced=%llu %s_lost=%llu", probe->name,
+					 (unsigned long long)probe->produced, probe->name,
+					 (unsigned long long)lost);
 	}
 	for (uint32_t i = 0; i < SESSION_STREAMS; i++)
-		used += (size_t)snprintf(line + used, sizeof(line) - used, " stream%u_taken=%llu stream%u_acknowledged=%llu", i,
+		used += (size_t)snprintf(line + used, sizeof(line) - used,
+					 " stream%u_taken=%llu stream%u_acknowledged=%llu", i,
 					 (unsigned long long)account->streams[i].taken, i,
 					 (unsigned long long)queue_unacked(run->queue, i));
 	fprintf(stderr, "%s\n", line);
@@ -214,7 +222,8 @@ static int finish(struct run *run)
 		if (!err)
 			err = session_put_bye(&bye, &account);
 		if (!err)
-			err = sender_finish(run->sender, buf_head(&bye), buf_length(&bye), deadline);
+			err = sender_finish(run->sender, buf_head(&bye), buf_length(&bye),
+					    deadline);
 		buf_done(&bye);
 	} else {
 		err = local_finish(run->local, deadline);
@@ -265,8 +274,8 @@ static int run_all(struct run *run)
 	reader_ready(run->reader);
 	log_ready(run);
 	if (serve(run)) {
-		log_line(LOG_ERROR, "cannot write to stdout", "why", local_failure(run->local), "do",
-			 "keep its reader alive, or give --collector or --format none", NULL);
+		log_line(LOG_ERROR, "cannot write to stdout", "why", local_failure(run->local),
+			 "do", "keep its reader alive, or give --collector or --format none", NULL);
 		finish(run);
 		return 1;
 	}

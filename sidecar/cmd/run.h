@@ -30,7 +30,8 @@ struct run_plan {
 	bool has_collector;
 	struct address collector;
 	enum row_format format;
-	struct session_attribute attributes[SESSION_ATTRIBUTES]; /* borrowed from argv and the environment */
+	struct session_attribute
+		attributes[SESSION_ATTRIBUTES]; /* borrowed from argv and the environment */
 	size_t attribute_count;
 };
 

@@ -15,45 +15,63 @@
 #define FIELD(name) offsetof(struct run_options, name)
 
 static const struct option_def run_table[] = {
-	{"probe", OPTION_COMMA_LIST, "NAME", "probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)",
+	{"probe", OPTION_COMMA_LIST, "NAME",
+	 "probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)",
 	 FIELD(probe), 0, 0},
 	{"scope", OPTION_LIST, "SCOPE",
-	 "observe: pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, pid:N, docker:ID-PREFIX "
+	 "observe: pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, pid:N, "
+	 "docker:ID-PREFIX "
 	 "(default: found out inside a container)",
 	 FIELD(scope), 0, 0},
-	{"exclude", OPTION_LIST, "SCOPE", "leave out, although it is inside a scope", FIELD(exclude), 0, 0},
-	{"include-self", OPTION_FLAG, NULL, "observe the sidecar's own process too", FIELD(include_self), 0, 0},
-	{"collector", OPTION_TEXT, "HOST[:PORT]", "stream to this collector, port 9717 unless given (default: print on stdout)",
+	{"exclude", OPTION_LIST, "SCOPE", "leave out, although it is inside a scope",
+	 FIELD(exclude), 0, 0},
+	{"include-self", OPTION_FLAG, NULL, "observe the sidecar's own process too",
+	 FIELD(include_self), 0, 0},
+	{"collector", OPTION_TEXT, "HOST[:PORT]",
+	 "stream to this collector, port 9717 unless given (default: print on stdout)",
 	 FIELD(collector), 0, 0},
-	{"insecure", OPTION_FLAG, NULL, "allow plain TCP to a collector beyond loopback", FIELD(insecure), 0, 0},
-	{"format", OPTION_TEXT, "FORMAT", "on stdout: table, json or none (default: table on a terminal, json in a pipe)",
+	{"insecure", OPTION_FLAG, NULL, "allow plain TCP to a collector beyond loopback",
+	 FIELD(insecure), 0, 0},
+	{"format", OPTION_TEXT, "FORMAT",
+	 "on stdout: table, json or none (default: table on a terminal, json in a pipe)",
 	 FIELD(format), 0, 0},
-	{"capture", OPTION_TEXT, "FILE", "also write the frames to a file, for ringside cat", FIELD(capture), 0, 0},
-	{"latency", OPTION_FLAG, NULL, "measure system calls: a second hook, a cost for every call of the host",
-	 FIELD(latency), 0, 0},
-	{"write-min-bytes", OPTION_SIZE, "BYTES", "record writes of at least this many bytes (default 0)",
-	 FIELD(write_min_bytes), 0, 0},
-	{"write-sample", OPTION_NUMBER, "N", "record one write in N (default 1)", FIELD(write_sample), 1, UINT32_MAX},
-	{"per-cpu", OPTION_FLAG, NULL, "give each CPU's share of the counters", FIELD(per_cpu), 0, 0},
-	{"counters-interval", OPTION_TIME, "TIME", "how often counters are sent (default 1s)", FIELD(counters_interval),
-	 10000000, 86400ull * 1000000000},
-	{"counters-memory", OPTION_SIZE, "BYTES", "memory for counters, all CPUs together (default 2M)",
-	 FIELD(counters_memory), 4096, 1ull << 30},
-	{"ring-lifecycle", OPTION_SIZE, "BYTES", "ring of fork, exec, exit and getaddrinfo: a power of two (default 512k)",
-	 FIELD(ring_lifecycle), 1, 1ull << 30},
-	{"ring-samples", OPTION_SIZE, "BYTES", "ring of write: a power of two (default 1M)", FIELD(ring_samples), 1,
+	{"capture", OPTION_TEXT, "FILE", "also write the frames to a file, for ringside cat",
+	 FIELD(capture), 0, 0},
+	{"latency", OPTION_FLAG, NULL,
+	 "measure system calls: a second hook, a cost for every call of the host", FIELD(latency),
+	 0, 0},
+	{"write-min-bytes", OPTION_SIZE, "BYTES",
+	 "record writes of at least this many bytes (default 0)", FIELD(write_min_bytes), 0, 0},
+	{"write-sample", OPTION_NUMBER, "N", "record one write in N (default 1)",
+	 FIELD(write_sample), 1, UINT32_MAX},
+	{"per-cpu", OPTION_FLAG, NULL, "give each CPU's share of the counters", FIELD(per_cpu), 0,
+	 0},
+	{"counters-interval", OPTION_TIME, "TIME", "how often counters are sent (default 1s)",
+	 FIELD(counters_interval), 10000000, 86400ull * 1000000000},
+	{"counters-memory", OPTION_SIZE, "BYTES",
+	 "memory for counters, all CPUs together (default 2M)", FIELD(counters_memory), 4096,
 	 1ull << 30},
-	{"flush-interval", OPTION_TIME, "TIME", "longest that a record waits while data flows (default 50ms)",
-	 FIELD(flush_interval), 1000000, 60000000000ull},
-	{"queue", OPTION_SIZE, "BYTES", "frames that wait for the collector (default 4M)", FIELD(queue), 2097152, 1ull << 30},
-	{"agent-id", OPTION_TEXT, "ID", "this agent's name (default HOSTNAME-HASH, stable over restarts)", FIELD(agent_id), 0, 0},
-	{"attribute", OPTION_LIST, "KEY=VALUE", "say so in the stream: k8s.pod.uid=..., service.name=...", FIELD(attribute), 0, 0},
+	{"ring-lifecycle", OPTION_SIZE, "BYTES",
+	 "ring of fork, exec, exit and getaddrinfo: a power of two (default 512k)",
+	 FIELD(ring_lifecycle), 1, 1ull << 30},
+	{"ring-samples", OPTION_SIZE, "BYTES", "ring of write: a power of two (default 1M)",
+	 FIELD(ring_samples), 1, 1ull << 30},
+	{"flush-interval", OPTION_TIME, "TIME",
+	 "longest that a record waits while data flows (default 50ms)", FIELD(flush_interval),
+	 1000000, 60000000000ull},
+	{"queue", OPTION_SIZE, "BYTES", "frames that wait for the collector (default 4M)",
+	 FIELD(queue), 2097152, 1ull << 30},
+	{"agent-id", OPTION_TEXT, "ID",
+	 "this agent's name (default HOSTNAME-HASH, stable over restarts)", FIELD(agent_id), 0, 0},
+	{"attribute", OPTION_LIST, "KEY=VALUE",
+	 "say so in the stream: k8s.pod.uid=..., service.name=...", FIELD(attribute), 0, 0},
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };
 
 static int wrong(const char *option, const char *value, const char *why, const char *todo)
 {
-	log_line(LOG_ERROR, "wrong value", "option", option, "value", value, "why", why, "do", todo, NULL);
+	log_line(LOG_ERROR, "wrong value", "option", option, "value", value, "why", why, "do", todo,
+		 NULL);
 	return 2;
 }
 
@@ -65,7 +83,8 @@ static int plan_probes(struct run_plan *plan)
 		const int probe = probe_find(list->value[i]);
 
 		if (probe < 0)
-			return wrong("--probe", list->value[i], "no such probe", "take process, getaddrinfo, syscalls or write");
+			return wrong("--probe", list->value[i], "no such probe",
+				     "take process, getaddrinfo, syscalls or write");
 		plan->enabled |= 1u << probe;
 	}
 	for (size_t i = 0; i < probe_count && !list->count; i++)
@@ -100,7 +119,8 @@ static int plan_attributes(struct run_plan *plan)
 		const char *equals = strchr(list->value[i], '=');
 
 		if (!equals || equals == list->value[i])
-			return wrong("--attribute", list->value[i], "not KEY=VALUE", "give a key, =, and a value");
+			return wrong("--attribute", list->value[i], "not KEY=VALUE",
+				     "give a key, =, and a value");
 		plan->attributes[plan->attribute_count++] = (struct session_attribute){
 			.key = {list->value[i], (size_t)(equals - list->value[i])},
 			.value = {equals + 1, strlen(equals + 1)},
@@ -127,12 +147,16 @@ static int plan_output(struct run_plan *plan)
 	if (!options->collector)
 		return 0;
 	if (options->format && plan->format != ROW_NONE)
-		return wrong("--format", format, "with --collector nothing is printed", "leave one of the two out");
+		return wrong("--format", format, "with --collector nothing is printed",
+			     "leave one of the two out");
 	plan->has_collector = true;
-	if (address_parse(options->collector, &plan->collector) || !plan->collector.host[0] || !plan->collector.port)
-		return wrong("--collector", options->collector, "not HOST or HOST:PORT", "give for example 10.0.0.1:9717");
+	if (address_parse(options->collector, &plan->collector) || !plan->collector.host[0] ||
+	    !plan->collector.port)
+		return wrong("--collector", options->collector, "not HOST or HOST:PORT",
+			     "give for example 10.0.0.1:9717");
 	if (sender_allowed(&plan->collector, options->insecure))
-		return wrong("--collector", options->collector, "plain TCP beyond loopback can be read by others",
+		return wrong("--collector", options->collector,
+			     "plain TCP beyond loopback can be read by others",
 			     "give --insecure to allow it");
 	return 0;
 }
@@ -147,7 +171,8 @@ static int plan_agent_id(const struct run_options *options)
 		return wrong("--agent-id", id, "1 to 255 bytes are allowed", "give a shorter one");
 	for (; *id; id++) {
 		if ((unsigned char)*id < 0x20 || *id == 0x7f)
-			return wrong("--agent-id", options->agent_id, "it holds a control character", "leave it out");
+			return wrong("--agent-id", options->agent_id,
+				     "it holds a control character", "leave it out");
 	}
 	return 0;
 }
@@ -165,11 +190,13 @@ static int plan_scope(struct run_plan *plan)
 		if (a->key.length == 11 && !memcmp(a->key.data, "k8s.pod.uid", 11))
 			snprintf(pod_uid, sizeof(pod_uid), "%s", (const char *)a->value.data);
 	}
-	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value, options->exclude.count,
-			    pod_uid[0] ? pod_uid : NULL, &plan->scope, &error);
+	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
+			    options->exclude.count, pod_uid[0] ? pod_uid : NULL, &plan->scope,
+			    &error);
 	if (!err)
 		return 0;
-	log_line(LOG_ERROR, "cannot resolve the scope", "what", error.what, "why", strerror(-err), "do", error.todo, NULL);
+	log_line(LOG_ERROR, "cannot resolve the scope", "what", error.what, "why", strerror(-err),
+		 "do", error.todo, NULL);
 	return err == -EINVAL || err == -ENOENT ? 2 : 3;
 }
 
@@ -189,7 +216,8 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 		.counters_memory = 2 * 1024 * 1024,
 	};
 	err = options_parse("run", "ringside run [OPTION]...",
-			    "Observes the processes of one or more cgroups and streams what they do to a collector, or prints it.",
+			    "Observes the processes of one or more cgroups and streams what they "
+			    "do to a collector, or prints it.",
 			    run_table, &plan->options, argc, argv, 0, NULL);
 	if (err)
 		return err > 0 ? 1 : 2;

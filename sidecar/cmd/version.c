@@ -11,10 +11,12 @@ int version_main(int argc, char **argv)
 {
 	(void)argv;
 	if (argc > 1) {
-		printf("Usage: ringside version\n\nPrints the version of the program, the protocol and the libraries.\n");
+		printf("Usage: ringside version\n\nPrints the version of the program, the protocol "
+		       "and the libraries.\n");
 		return 0;
 	}
-	printf("ringside %s\nprotocol %d\nlibbpf %s\nlibelf %s\nzlib %s\nprotobuf-c %s\n", RINGSIDE_VERSION, SESSION_VERSION,
-	       libbpf_version_string(), ELFUTILS_VERSION, zlibVersion(), protobuf_c_version());
+	printf("ringside %s\nprotocol %d\nlibbpf %s\nlibelf %s\nzlib %s\nprotobuf-c %s\n",
+	       RINGSIDE_VERSION, SESSION_VERSION, libbpf_version_string(), ELFUTILS_VERSION,
+	       zlibVersion(), protobuf_c_version());
 	return 0;
 }

@@ -8,7 +8,7 @@
 
 #include "event.h"
 
-#define CACHE_SLOTS 256 /* a cgroup has one slot it can be in; a newer one takes it over */
+#define CACHE_SLOTS  256 /* a cgroup has one slot it can be in; a newer one takes it over */
 #define CONTAINER_ID 64
 
 struct cached {
@@ -46,7 +46,8 @@ static const char *container_id(const char *name)
 
 	if (length > 6 && !strcmp(name + length - 6, ".scope"))
 		length -= 6;
-	if (length < CONTAINER_ID || (length > CONTAINER_ID && name[length - CONTAINER_ID - 1] != '-'))
+	if (length < CONTAINER_ID ||
+	    (length > CONTAINER_ID && name[length - CONTAINER_ID - 1] != '-'))
 		return NULL;
 	name += length - CONTAINER_ID;
 	return strspn(name, "0123456789abcdef") >= CONTAINER_ID ? name : NULL;
@@ -58,16 +59,18 @@ static void empty_full_map(const struct cgroup_cache *cache)
 	struct cgroup_key key, *previous = NULL;
 	size_t count = 0;
 
-	for (; count < cache->map_entries && !bpf_map_get_next_key(cache->names_fd, previous, &key); count++)
+	for (; count < cache->map_entries && !bpf_map_get_next_key(cache->names_fd, previous, &key);
+	     count++)
 		previous = &key;
 	if (count < cache->map_entries)
 		return;
-	for (size_t i = 0; i < cache->map_entries && !bpf_map_get_next_key(cache->names_fd, NULL, &key); i++)
+	for (size_t i = 0;
+	     i < cache->map_entries && !bpf_map_get_next_key(cache->names_fd, NULL, &key); i++)
 		bpf_map_delete_elem(cache->names_fd, &key);
 }
 
-void cgroup_cache_get(struct cgroup_cache *cache, uint64_t id, uint32_t hierarchy, const char **ret_name,
-		      const char **ret_container)
+void cgroup_cache_get(struct cgroup_cache *cache, uint64_t id, uint32_t hierarchy,
+		      const char **ret_name, const char **ret_container)
 {
 	const struct cgroup_key key = {.id = id, .hierarchy = hierarchy};
 	struct cached *cached = &cache->slots[(id ^ id >> 8 ^ hierarchy) % CACHE_SLOTS];
@@ -85,7 +88,8 @@ void cgroup_cache_get(struct cgroup_cache *cache, uint64_t id, uint32_t hierarch
 		for (size_t i = 0; i < CGROUP_DEPTH && !cached->container[0]; i++) {
 			names.name[i][CGROUP_NAME - 1] = 0;
 			if (container_id(names.name[i]))
-				memcpy(cached->container, container_id(names.name[i]), CONTAINER_ID);
+				memcpy(cached->container, container_id(names.name[i]),
+				       CONTAINER_ID);
 		}
 	}
 	*ret_name = cached->name;

@@ -14,12 +14,22 @@
 #include "kernel/cgroup_cache.h"
 #include "kernel/self.h"
 
-#define SCRATCH_SIZE 16384
+#define SCRATCH_SIZE  16384
 #define SCRATCH_SLOTS 16
-#define CGROUP_NAMES 1024
+#define CGROUP_NAMES  1024
 
 /* The shared maps, by the names that the BPF side gives them (bpf/lib/event.bpf.h). */
-enum shared_map { MAP_LIFECYCLE, MAP_SAMPLES, MAP_ACCOUNTS, MAP_WAKEUPS, MAP_NAMES, MAP_LAST, MAP_SCRATCHES, MAP_FREE, MAPS };
+enum shared_map {
+	MAP_LIFECYCLE,
+	MAP_SAMPLES,
+	MAP_ACCOUNTS,
+	MAP_WAKEUPS,
+	MAP_NAMES,
+	MAP_LAST,
+	MAP_SCRATCHES,
+	MAP_FREE,
+	MAPS
+};
 
 struct drain {
 	struct events *events;
@@ -54,13 +64,16 @@ static void map_specs(const struct events_config *config, struct map_spec spec[M
 				   (uint32_t)config->ring_bytes[RING_LIFECYCLE], 0},
 		[MAP_SAMPLES] = {"ring_samples", BPF_MAP_TYPE_RINGBUF, 0, 0,
 				 (uint32_t)config->ring_bytes[RING_SAMPLES], 0},
-		[MAP_ACCOUNTS] = {"accounts", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct event_account), PROBES, 0},
-		[MAP_WAKEUPS] = {"wakeups", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct event_wakeup), RINGS,
-				 BPF_F_MMAPABLE},
+		[MAP_ACCOUNTS] = {"accounts", BPF_MAP_TYPE_PERCPU_ARRAY, 4,
+				  sizeof(struct event_account), PROBES, 0},
+		[MAP_WAKEUPS] = {"wakeups", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct event_wakeup),
+				 RINGS, BPF_F_MMAPABLE},
 		[MAP_NAMES] = {"cgroup_names", BPF_MAP_TYPE_HASH, sizeof(struct cgroup_key),
 			       sizeof(struct cgroup_name), CGROUP_NAMES, 0},
-		[MAP_LAST] = {"cgroup_last", BPF_MAP_TYPE_PERCPU_ARRAY, 4, sizeof(struct cgroup_key), 1, 0},
-		[MAP_SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_SIZE, SCRATCH_SLOTS, 0},
+		[MAP_LAST] = {"cgroup_last", BPF_MAP_TYPE_PERCPU_ARRAY, 4,
+			      sizeof(struct cgroup_key), 1, 0},
+		[MAP_SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_SIZE, SCRATCH_SLOTS,
+				   0},
 		[MAP_FREE] = {"scratch_free", BPF_MAP_TYPE_STACK, 0, 4, SCRATCH_SLOTS, 0},
 	};
 
@@ -87,8 +100,9 @@ static int make_maps(struct events *events, const char **ret_what)
 		LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = specs[i].flags);
 
 		*ret_what = specs[i].name;
-		events->map[i] = bpf_map_create(specs[i].type, specs[i].name, specs[i].key_size, specs[i].value_size,
-						specs[i].max_entries, &options);
+		events->map[i] =
+			bpf_map_create(specs[i].type, specs[i].name, specs[i].key_size,
+				       specs[i].value_size, specs[i].max_entries, &options);
 		if (events->map[i] < 0)
 			return events->map[i];
 	}
@@ -108,15 +122,17 @@ static int map_rings(struct events *events, const char **ret_what)
 	for (uint32_t i = 0; i < RINGS; i++) {
 		events->drains[i] = (struct drain){.events = events, .ring = i};
 		*ret_what = i == RING_LIFECYCLE ? "ring_lifecycle" : "ring_samples";
-		events->buffers[i] =
-			ring_buffer__new(events->map[MAP_LIFECYCLE + i], take_record, &events->drains[i], NULL);
+		events->buffers[i] = ring_buffer__new(events->map[MAP_LIFECYCLE + i], take_record,
+						      &events->drains[i], NULL);
 		if (!events->buffers[i])
 			return -errno;
 		events->rings[i] = ring_buffer__ring(events->buffers[i], 0);
 	}
 	*ret_what = "wakeups";
-	events->wakeups_size = (sizeof(struct event_wakeup) * RINGS + (size_t)page - 1) / (size_t)page * (size_t)page;
-	events->wakeups = mmap(NULL, events->wakeups_size, PROT_READ | PROT_WRITE, MAP_SHARED, events->map[MAP_WAKEUPS], 0);
+	events->wakeups_size = (sizeof(struct event_wakeup) * RINGS + (size_t)page - 1) /
+			       (size_t)page * (size_t)page;
+	events->wakeups = mmap(NULL, events->wakeups_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			       events->map[MAP_WAKEUPS], 0);
 	if (events->wakeups == MAP_FAILED) {
 		events->wakeups = NULL;
 		return -errno;
@@ -128,7 +144,8 @@ static int map_rings(struct events *events, const char **ret_what)
 	return 0;
 }
 
-int events_new(const struct events_config *config, struct events **ret_events, const char **ret_what)
+int events_new(const struct events_config *config, struct events **ret_events,
+	       const char **ret_what)
 {
 	struct events *events = calloc(1, sizeof(*events));
 	int err = -ENOMEM;
@@ -150,7 +167,8 @@ int events_new(const struct events_config *config, struct events **ret_events, c
 	if (err)
 		goto out;
 	*ret_what = "accounts";
-	err = percpu_init(&events->accounts, events->map[MAP_ACCOUNTS], sizeof(struct event_account));
+	err = percpu_init(&events->accounts, events->map[MAP_ACCOUNTS],
+			  sizeof(struct event_account));
 	if (err)
 		goto out;
 	events->cgroups = cgroup_cache_new(events->map[MAP_NAMES], CGROUP_NAMES);
@@ -233,9 +251,11 @@ int events_lend(struct events *events, struct bpf_object *object)
 	if (!err)
 		err = object_set(object, "self_tgid", &self, sizeof(self));
 	if (!err)
-		err = object_set(object, "pidns_level", &events->self.pidns_level, sizeof(events->self.pidns_level));
+		err = object_set(object, "pidns_level", &events->self.pidns_level,
+				 sizeof(events->self.pidns_level));
 	if (!err)
-		err = object_set(object, "pidns_inode", &events->self.pidns_inode, sizeof(events->self.pidns_inode));
+		err = object_set(object, "pidns_inode", &events->self.pidns_inode,
+				 sizeof(events->self.pidns_inode));
 	return err;
 }
 
@@ -273,10 +293,12 @@ int events_account(struct events *events, uint32_t probe, struct probe_account *
 
 	if (err)
 		return err;
-	ret_account->produced = percpu_sum(&events->accounts, offsetof(struct event_account, produced));
+	ret_account->produced =
+		percpu_sum(&events->accounts, offsetof(struct event_account, produced));
 	for (size_t i = 0; i < LOST_REASONS; i++)
 		ret_account->lost[i] =
-			percpu_sum(&events->accounts, offsetof(struct event_account, lost) + i * sizeof(uint64_t));
+			percpu_sum(&events->accounts,
+				   offsetof(struct event_account, lost) + i * sizeof(uint64_t));
 	ret_account->taken = events->taken[probe];
 	return 0;
 }
@@ -286,7 +308,8 @@ void events_count_taken(struct events *events, uint32_t probe)
 	events->taken[probe]++;
 }
 
-void events_name_cgroup(void *context, uint64_t id, uint32_t hierarchy, const char **ret_name, const char **ret_container)
+void events_name_cgroup(void *context, uint64_t id, uint32_t hierarchy, const char **ret_name,
+			const char **ret_container)
 {
 	struct events *events = context;
 
@@ -309,7 +332,8 @@ size_t events_memory(const struct events_config *config)
 
 	map_specs(config, specs);
 	for (size_t i = 0; i < MAPS; i++) {
-		const size_t bytes = (size_t)specs[i].max_entries * (specs[i].key_size + specs[i].value_size);
+		const size_t bytes =
+			(size_t)specs[i].max_entries * (specs[i].key_size + specs[i].value_size);
 
 		switch (specs[i].type) {
 		case BPF_MAP_TYPE_RINGBUF:

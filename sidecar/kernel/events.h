@@ -22,7 +22,7 @@ struct bpf_object;
 struct events;
 
 struct events_config {
-	size_t ring_bytes[RINGS]; /* a power of two, at least one page */
+	size_t ring_bytes[RINGS];	  /* a power of two, at least one page */
 	const struct scope_entry *scopes; /* SCOPE_MAX at most */
 	size_t scope_count;
 	bool include_self;
@@ -39,7 +39,8 @@ struct probe_account {
 };
 
 /* Makes the maps. -errno: the kernel refuses one; ret_what names it (static text). */
-int events_new(const struct events_config *config, struct events **ret_events, const char **ret_what);
+int events_new(const struct events_config *config, struct events **ret_events,
+	       const char **ret_what);
 void events_free(struct events *events);
 
 /*
@@ -64,7 +65,8 @@ int events_account(struct events *events, uint32_t probe, struct probe_account *
 void events_count_taken(struct events *events, uint32_t probe);
 
 /* Name and container of a cgroup that records carried, as batches ask for them (struct cgroup_namer). */
-void events_name_cgroup(void *events, uint64_t id, uint32_t hierarchy, const char **ret_name, const char **ret_container);
+void events_name_cgroup(void *events, uint64_t id, uint32_t hierarchy, const char **ret_name,
+			const char **ret_container);
 
 /* Runs of the program that the kernel skipped; 0 where it does not count them. */
 uint64_t events_missed(int program_fd);

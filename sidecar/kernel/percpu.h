@@ -11,8 +11,8 @@
 
 struct percpu {
 	int map_fd;
-	size_t cpus; /* possible ones */
-	size_t stride; /* bytes from one CPU's value to the next */
+	size_t cpus;	 /* possible ones */
+	size_t stride;	 /* bytes from one CPU's value to the next */
 	uint8_t *values; /* of the last look-up */
 };
 

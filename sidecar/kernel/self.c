@@ -26,5 +26,6 @@ int self_read(struct self_process *ret_self)
 
 bool self_has_ancestor_helper(void)
 {
-	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_get_current_ancestor_cgroup_id, NULL) == 1;
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT,
+				       BPF_FUNC_get_current_ancestor_cgroup_id, NULL) == 1;
 }

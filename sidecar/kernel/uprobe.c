@@ -24,13 +24,15 @@ static int load_empty(enum bpf_attach_type attach_type)
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach_type);
 
-	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "ringside_try", "GPL", instructions, 2, &options);
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, "ringside_try", "GPL", instructions, 2,
+			     &options);
 }
 
 static int link_multi(int program, const char *path, unsigned long offset, bool leave)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, options, .uprobe_multi.path = path, .uprobe_multi.offsets = &offset,
-		    .uprobe_multi.cnt = 1, .uprobe_multi.flags = leave ? BPF_F_UPROBE_MULTI_RETURN : 0);
+	LIBBPF_OPTS(bpf_link_create_opts, options, .uprobe_multi.path = path,
+		    .uprobe_multi.offsets = &offset, .uprobe_multi.cnt = 1,
+		    .uprobe_multi.flags = leave ? BPF_F_UPROBE_MULTI_RETURN : 0);
 
 	return bpf_link_create(program, 0, BPF_TRACE_UPROBE_MULTI, &options);
 }
@@ -67,7 +69,8 @@ static int find_victim(struct dl_phdr_info *info, size_t size, void *context)
 		const ElfW(Phdr) *header = &info->dlpi_phdr[i];
 		const uintptr_t start = info->dlpi_addr + header->p_vaddr;
 
-		if (header->p_type == PT_LOAD && address >= start && address - start < header->p_filesz)
+		if (header->p_type == PT_LOAD && address >= start &&
+		    address - start < header->p_filesz)
 			*offset = address - start + header->p_offset;
 	}
 	return *offset != 0;
@@ -83,9 +86,11 @@ static _Noreturn void be_victim(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	const struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+	const struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]),
+					   .filter = filter};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		syscall(SYS_exit_group, 0);
 	syscall(SYS_exit_group, victim(0));
 	for (;;)

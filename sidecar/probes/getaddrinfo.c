@@ -58,8 +58,8 @@ static void report(struct pending *pending, const char *why)
 	if (pending->reported)
 		return;
 	pending->reported = true;
-	log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid), "image", notice->path, "why", why,
-		 NULL);
+	log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid),
+		 "image", notice->path, "why", why, NULL);
 }
 
 static void settle(struct getaddrinfo_state *state, struct pending *pending)
@@ -68,24 +68,29 @@ static void settle(struct getaddrinfo_state *state, struct pending *pending)
 
 	pending->active = false;
 	if (pending->notice.kind == NOTICE_EXEC)
-		bpf_map_update_elem(bpf_map__fd(state->skeleton->maps.known_images), &pending->notice.image, &one, BPF_ANY);
+		bpf_map_update_elem(bpf_map__fd(state->skeleton->maps.known_images),
+				    &pending->notice.image, &one, BPF_ANY);
 }
 
 /* What one look says of the process: whether calls may have been missed. */
 static void judge(struct pending *pending, const struct images_look *look)
 {
 	if (look->unseen)
-		report(pending, "its resolver cannot be seen: static without the symbol, or of another word size");
+		report(pending, "its resolver cannot be seen: static without the symbol, or of "
+				"another word size");
 	else if (look->newest_ns > pending->notice.time_ns)
-		report(pending, "it ran before the library was attached: its first calls may be missing");
+		report(pending,
+		       "it ran before the library was attached: its first calls may be missing");
 }
 
 /* A process that is gone: its parent's root is most likely its own; in another only the very same file will do. */
-static void look_after(struct getaddrinfo_state *state, const struct pending *pending, struct images_look *ret_look)
+static void look_after(struct getaddrinfo_state *state, const struct pending *pending,
+		       struct images_look *ret_look)
 {
 	const struct getaddrinfo_notice *notice = &pending->notice;
 
-	images_look_path(state->images, visible_pid(notice->ppid, notice->ns_ppid), notice->path, 0, ret_look);
+	images_look_path(state->images, visible_pid(notice->ppid, notice->ns_ppid), notice->path, 0,
+			 ret_look);
 	if (!ret_look->alive)
 		images_look_path(state->images, 1, notice->path, notice->image.inode, ret_look);
 	if (!ret_look->alive)
@@ -128,7 +133,8 @@ static void arm_timer(const struct getaddrinfo_state *state)
 
 	for (size_t i = 0; i < PENDING; i++) {
 		const struct pending *pending = &state->pending[i];
-		const uint64_t due = pending->active ? pending->notice.time_ns + retry_ns[pending->tries] : 0;
+		const uint64_t due =
+			pending->active ? pending->notice.time_ns + retry_ns[pending->tries] : 0;
 
 		if (due && (!next || due < next))
 			next = due;
@@ -198,7 +204,8 @@ static void getaddrinfo_work(void *context)
 	}
 	if (state->skeleton->bss->notices_lost != state->notices_lost) {
 		log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "why",
-			 "more new images than could be followed: their first calls may be missing", "processes",
+			 "more new images than could be followed: their first calls may be missing",
+			 "processes",
 			 log_u64(state->skeleton->bss->notices_lost - state->notices_lost), NULL);
 		state->notices_lost = state->skeleton->bss->notices_lost;
 		scan(state);
@@ -234,9 +241,12 @@ static int open_object(struct getaddrinfo_state *state, const struct probe_setup
 		return -errno;
 	state->skeleton = skeleton;
 	if (multi) {
-		bpf_program__set_expected_attach_type(skeleton->progs.getaddrinfo_enter, BPF_TRACE_UPROBE_MULTI);
-		bpf_program__set_expected_attach_type(skeleton->progs.getaddrinfo_return, BPF_TRACE_UPROBE_MULTI);
-		bpf_program__set_expected_attach_type(skeleton->progs.getaddrinfo_dlopen, BPF_TRACE_UPROBE_MULTI);
+		bpf_program__set_expected_attach_type(skeleton->progs.getaddrinfo_enter,
+						      BPF_TRACE_UPROBE_MULTI);
+		bpf_program__set_expected_attach_type(skeleton->progs.getaddrinfo_return,
+						      BPF_TRACE_UPROBE_MULTI);
+		bpf_program__set_expected_attach_type(skeleton->progs.getaddrinfo_dlopen,
+						      BPF_TRACE_UPROBE_MULTI);
 	}
 	return events_lend(setup->events, skeleton->obj);
 }
@@ -259,17 +269,20 @@ static int watch_notices(struct getaddrinfo_state *state)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 
-	state->notices = ring_buffer__new(bpf_map__fd(state->skeleton->maps.notices), take_notice, state, NULL);
+	state->notices = ring_buffer__new(bpf_map__fd(state->skeleton->maps.notices), take_notice,
+					  state, NULL);
 	state->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	state->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (!state->notices || state->epoll_fd < 0 || state->timer_fd < 0 ||
 	    epoll_ctl(state->epoll_fd, EPOLL_CTL_ADD, state->timer_fd, &event) ||
-	    epoll_ctl(state->epoll_fd, EPOLL_CTL_ADD, bpf_map__fd(state->skeleton->maps.notices), &event))
+	    epoll_ctl(state->epoll_fd, EPOLL_CTL_ADD, bpf_map__fd(state->skeleton->maps.notices),
+		      &event))
 		return -errno;
 	return 0;
 }
 
-static int getaddrinfo_start(const struct probe_setup *setup, void **ret_state, char ret_how[PROBE_HOW])
+static int getaddrinfo_start(const struct probe_setup *setup, void **ret_state,
+			     char ret_how[PROBE_HOW])
 {
 	struct getaddrinfo_state *state = calloc(1, sizeof(*state));
 	struct images_config config = {.multi = uprobe_has_multi()};
@@ -303,12 +316,14 @@ static int getaddrinfo_start(const struct probe_setup *setup, void **ret_state, 
 	images_look_root(state->images, 1);
 	scan(state);
 	*ret_state = state;
-	snprintf(ret_how, PROBE_HOW, "%s%s,files=%zu", config.multi ? "uprobe_multi" : "perf_uprobe",
-		 returns ? "" : ",no_result", images_count(state->images));
+	snprintf(ret_how, PROBE_HOW, "%s%s,files=%zu",
+		 config.multi ? "uprobe_multi" : "perf_uprobe", returns ? "" : ",no_result",
+		 images_count(state->images));
 out:
 	if (err) {
-		log_line(LOG_ERROR, "cannot start probe", "probe", "getaddrinfo", "step", what, "why", strerror(-err), "do",
-			 "see ringside check --probe getaddrinfo", NULL);
+		log_line(LOG_ERROR, "cannot start probe", "probe", "getaddrinfo", "step", what,
+			 "why", strerror(-err), "do", "see ringside check --probe getaddrinfo",
+			 NULL);
 		getaddrinfo_stop(state);
 	}
 	return err;

@@ -36,15 +36,16 @@ static bool fits(const struct getaddrinfo_event *lookup)
 	if (lookup->header.length < length)
 		return false;
 	for (size_t i = 0; i < lookup->answers; i++) {
-		if (answers[i].address_length > sizeof(answers[i].address) || answers[i].canonname_length > GETADDRINFO_NAME)
+		if (answers[i].address_length > sizeof(answers[i].address) ||
+		    answers[i].canonname_length > GETADDRINFO_NAME)
 			return false;
 		length += answers[i].canonname_length;
 	}
 	return lookup->header.length >= length;
 }
 
-static void append_answer(struct batch *batch, Ringside__V1__GetaddrinfoColumns *c, const struct getaddrinfo_answer *answer,
-			  struct texts *texts)
+static void append_answer(struct batch *batch, Ringside__V1__GetaddrinfoColumns *c,
+			  const struct getaddrinfo_answer *answer, struct texts *texts)
 {
 	const char *canonname = "";
 
@@ -54,10 +55,12 @@ static void append_answer(struct batch *batch, Ringside__V1__GetaddrinfoColumns 
 	c->answer_socktype[c->n_answer_socktype++] = answer->socktype;
 	c->answer_protocol[c->n_answer_protocol++] = answer->protocol;
 	c->answer_addrlen[c->n_answer_addrlen++] = answer->addrlen;
-	c->answer_address[c->n_answer_address++] = batch_string(batch, answer->address, answer->address_length);
+	c->answer_address[c->n_answer_address++] =
+		batch_string(batch, answer->address, answer->address_length);
 	c->answer_port[c->n_answer_port++] = answer->port;
 	c->answer_scope_id[c->n_answer_scope_id++] = answer->scope_id;
-	c->answer_canonname[c->n_answer_canonname++] = batch_string(batch, canonname, answer->canonname_length);
+	c->answer_canonname[c->n_answer_canonname++] =
+		batch_string(batch, canonname, answer->canonname_length);
 }
 
 static int getaddrinfo_append(struct batch *batch, void *columns, const struct event_header *event)
@@ -65,7 +68,8 @@ static int getaddrinfo_append(struct batch *batch, void *columns, const struct e
 	Ringside__V1__GetaddrinfoColumns *c = columns;
 	const struct getaddrinfo_event *lookup = (const struct getaddrinfo_event *)event;
 	const struct getaddrinfo_answer *answers = (const struct getaddrinfo_answer *)(lookup + 1);
-	struct texts texts = {(const char *)(answers + lookup->answers), (const char *)event + event->length};
+	struct texts texts = {(const char *)(answers + lookup->answers),
+			      (const char *)event + event->length};
 	const char *node = "", *service = "";
 
 	if (event->length < sizeof(*lookup) || !fits(lookup))
@@ -95,11 +99,12 @@ static const char *result_name(int32_t result)
 		int32_t result;
 		const char *name;
 	} names[] = {
-		{-1, "EAI_BADFLAGS"},	   {-2, "EAI_NONAME"},	    {-3, "EAI_AGAIN"},	      {-4, "EAI_FAIL"},
-		{-5, "EAI_NODATA"},	   {-6, "EAI_FAMILY"},	    {-7, "EAI_SOCKTYPE"},     {-8, "EAI_SERVICE"},
-		{-9, "EAI_ADDRFAMILY"},	   {-10, "EAI_MEMORY"},	    {-11, "EAI_SYSTEM"},      {-12, "EAI_OVERFLOW"},
-		{-100, "EAI_INPROGRESS"},  {-101, "EAI_CANCELED"},  {-102, "EAI_NOTCANCELED"}, {-103, "EAI_ALLDONE"},
-		{-104, "EAI_INTR"},	   {-105, "EAI_IDN_ENCODE"},
+		{-1, "EAI_BADFLAGS"},	  {-2, "EAI_NONAME"},	  {-3, "EAI_AGAIN"},
+		{-4, "EAI_FAIL"},	  {-5, "EAI_NODATA"},	  {-6, "EAI_FAMILY"},
+		{-7, "EAI_SOCKTYPE"},	  {-8, "EAI_SERVICE"},	  {-9, "EAI_ADDRFAMILY"},
+		{-10, "EAI_MEMORY"},	  {-11, "EAI_SYSTEM"},	  {-12, "EAI_OVERFLOW"},
+		{-100, "EAI_INPROGRESS"}, {-101, "EAI_CANCELED"}, {-102, "EAI_NOTCANCELED"},
+		{-103, "EAI_ALLDONE"},	  {-104, "EAI_INTR"},	  {-105, "EAI_IDN_ENCODE"},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -116,7 +121,8 @@ static struct row_text text_at(const struct batch_view *view, uint32_t index)
 	return (struct row_text){text->data, text->len};
 }
 
-static void print_answer(const struct batch_view *view, const Ringside__V1__GetaddrinfoColumns *c, size_t i, struct row *row)
+static void print_answer(const struct batch_view *view, const Ringside__V1__GetaddrinfoColumns *c,
+			 size_t i, struct row *row)
 {
 	const struct row_text address = text_at(view, COLUMN_AT(c, answer_address, i));
 	char text[INET6_ADDRSTRLEN] = "";
@@ -128,7 +134,8 @@ static void print_answer(const struct batch_view *view, const Ringside__V1__Geta
 	row_i64(row, "protocol", COLUMN_AT(c, answer_protocol, i));
 	row_u64(row, "addrlen", COLUMN_AT(c, answer_addrlen, i));
 	if (address.length == 4 || address.length == 16) {
-		inet_ntop(address.length == 4 ? AF_INET : AF_INET6, address.data, text, sizeof(text));
+		inet_ntop(address.length == 4 ? AF_INET : AF_INET6, address.data, text,
+			  sizeof(text));
 		row_cstring(row, "address", text);
 		row_u64(row, "port", COLUMN_AT(c, answer_port, i));
 	}
@@ -139,7 +146,8 @@ static void print_answer(const struct batch_view *view, const Ringside__V1__Geta
 	row_object_end(row);
 }
 
-static void getaddrinfo_print(const struct batch_view *view, const void *columns, size_t i, size_t flat, struct row *row)
+static void getaddrinfo_print(const struct batch_view *view, const void *columns, size_t i,
+			      size_t flat, struct row *row)
 {
 	const Ringside__V1__GetaddrinfoColumns *c = columns;
 	const uint32_t present = COLUMN_AT(c, present, i);
@@ -171,9 +179,10 @@ static void getaddrinfo_print(const struct batch_view *view, const void *columns
 }
 
 static const enum column_role getaddrinfo_roles[] = {
-	COLUMN_SCALAR, COLUMN_STRING, COLUMN_STRING, COLUMN_SCALAR, COLUMN_SCALAR,	COLUMN_SCALAR, COLUMN_SCALAR,
-	COLUMN_SCALAR, COLUMN_SCALAR, COLUMN_SCALAR, COLUMN_COUNT,  COLUMN_FLAT,	COLUMN_FLAT,   COLUMN_FLAT,
-	COLUMN_FLAT,   COLUMN_FLAT,   COLUMN_FLAT_STRING, COLUMN_FLAT, COLUMN_FLAT,	COLUMN_FLAT_STRING,
+	COLUMN_SCALAR, COLUMN_STRING,	   COLUMN_STRING, COLUMN_SCALAR, COLUMN_SCALAR,
+	COLUMN_SCALAR, COLUMN_SCALAR,	   COLUMN_SCALAR, COLUMN_SCALAR, COLUMN_SCALAR,
+	COLUMN_COUNT,  COLUMN_FLAT,	   COLUMN_FLAT,	  COLUMN_FLAT,	 COLUMN_FLAT,
+	COLUMN_FLAT,   COLUMN_FLAT_STRING, COLUMN_FLAT,	  COLUMN_FLAT,	 COLUMN_FLAT_STRING,
 };
 
 const struct wire_kind getaddrinfo_kind = {

@@ -21,8 +21,8 @@ static uint64_t offset_of(Elf *elf, uint64_t address)
 	for (size_t i = 0; i < count; i++) {
 		if (!gelf_getphdr(elf, (int)i, &header))
 			return 0;
-		if (header.p_type == PT_LOAD && header.p_flags & PF_X && address >= header.p_vaddr &&
-		    address - header.p_vaddr < header.p_filesz)
+		if (header.p_type == PT_LOAD && header.p_flags & PF_X &&
+		    address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz)
 			return address - header.p_vaddr + header.p_offset;
 	}
 	return 0;
@@ -68,8 +68,9 @@ static void read_sections(Elf *elf, struct image *image)
 		name = elf_strptr(elf, names, header.sh_name);
 		if (name && !strcmp(name, ".go.buildinfo"))
 			image->is_go = true;
-		if (header.sh_type == SHT_DYNSYM || (header.sh_type == SHT_SYMTAB && !image->interpreter[0] &&
-						     !image->getaddrinfo && header.sh_size <= SYMTAB_MAX))
+		if (header.sh_type == SHT_DYNSYM ||
+		    (header.sh_type == SHT_SYMTAB && !image->interpreter[0] &&
+		     !image->getaddrinfo && header.sh_size <= SYMTAB_MAX))
 			read_symbols(elf, section, &header, image);
 	}
 }
@@ -97,7 +98,7 @@ int image_read(int fd, struct image *ret_image)
 {
 	const uint16_t one = 1;
 	const unsigned char order = *(const unsigned char *)&one ? ELFDATA2LSB : ELFDATA2MSB;
-	const char *identity;
+	const unsigned char *identity;
 	Elf *elf;
 
 	memset(ret_image, 0, sizeof(*ret_image));
@@ -106,9 +107,10 @@ int image_read(int fd, struct image *ret_image)
 	if (!elf)
 		return -EIO;
 	if (elf_kind(elf) == ELF_K_ELF) {
-		identity = elf_getident(elf, NULL);
+		identity = (const unsigned char *)elf_getident(elf, NULL);
 		ret_image->is_elf = true;
-		ret_image->is_64bit = identity[EI_CLASS] == ELFCLASS64 && identity[EI_DATA] == order;
+		ret_image->is_64bit =
+			identity[EI_CLASS] == ELFCLASS64 && identity[EI_DATA] == order;
 		read_interpreter(fd, elf, ret_image);
 		read_sections(elf, ret_image);
 	}

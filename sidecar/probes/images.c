@@ -22,7 +22,7 @@
 struct known_file {
 	uint64_t inode;
 	uint64_t device;
-	int64_t changed_ns; /* a file that was written again is another one */
+	int64_t changed_ns;   /* a file that was written again is another one */
 	uint64_t attached_ns; /* 0: it has no getaddrinfo */
 	bool unseen;
 	struct bpf_link *links[LINKS];
@@ -70,7 +70,8 @@ const char *images_failure(const struct images *images)
 	return images->failure;
 }
 
-static struct bpf_link *attach(struct images *images, const struct bpf_program *program, int fd, uint64_t offset, bool leave)
+static struct bpf_link *attach(struct images *images, const struct bpf_program *program, int fd,
+			       uint64_t offset, bool leave)
 {
 	char path[64];
 	struct bpf_link *link;
@@ -78,7 +79,8 @@ static struct bpf_link *attach(struct images *images, const struct bpf_program *
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (images->config.multi) {
 		const unsigned long offsets[] = {offset};
-		LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = offsets, .cnt = 1, .retprobe = leave);
+		LIBBPF_OPTS(bpf_uprobe_multi_opts, options, .offsets = offsets, .cnt = 1,
+			    .retprobe = leave);
 
 		link = bpf_program__attach_uprobe_multi(program, -1, path, NULL, &options);
 	} else {
@@ -92,7 +94,8 @@ static struct bpf_link *attach(struct images *images, const struct bpf_program *
 }
 
 /* The return first: a call whose entry is seen always has its return seen. */
-static void attach_file(struct images *images, struct known_file *file, int fd, const struct image *image)
+static void attach_file(struct images *images, struct known_file *file, int fd,
+			const struct image *image)
 {
 	const struct images_config *config = &images->config;
 
@@ -141,7 +144,8 @@ static const struct known_file *look_fd(struct images *images, int fd)
 	changed = (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
 	for (size_t i = 0; i < images->count; i++) {
 		file = &images->files[i];
-		if (file->inode == status.st_ino && file->device == status.st_dev && file->changed_ns == changed)
+		if (file->inode == status.st_ino && file->device == status.st_dev &&
+		    file->changed_ns == changed)
 			return file;
 	}
 	file = known_slot(images);
@@ -174,19 +178,22 @@ static void add_to_look(struct images_look *look, const struct known_file *file)
 }
 
 /* One line of /proc/PID/maps: opens the mapped file itself, or, where that is not allowed, its path under the process's root. */
-static void look_mapping(struct images *images, uint32_t pid, const char *line, struct images_look *look)
+static void look_mapping(struct images *images, uint32_t pid, const char *line,
+			 struct images_look *look)
 {
 	uint64_t start, end, inode;
 	char modes[8], path[PATH_MAX + 64];
 	int name = 0, fd;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %" SCNu64 " %n", &start, &end, modes, &inode, &name) < 4 ||
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %" SCNu64 " %n", &start, &end, modes,
+		   &inode, &name) < 4 ||
 	    modes[2] != 'x' || !inode || line[name] != '/')
 		return;
 	snprintf(path, sizeof(path), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, pid, start, end);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
-		snprintf(path, sizeof(path), "/proc/%u/root%.*s", pid, (int)strcspn(line + name, "\n"), line + name);
+		snprintf(path, sizeof(path), "/proc/%u/root%.*s", pid,
+			 (int)strcspn(line + name, "\n"), line + name);
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (fd < 0)
@@ -223,7 +230,8 @@ static int open_under(uint32_t root_pid, const char *path)
 	return open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
-static void look_under(struct images *images, uint32_t root_pid, const char *path, struct images_look *look)
+static void look_under(struct images *images, uint32_t root_pid, const char *path,
+		       struct images_look *look)
 {
 	const int fd = open_under(root_pid, path);
 
@@ -234,8 +242,13 @@ static void look_under(struct images *images, uint32_t root_pid, const char *pat
 }
 
 static const char *const libcs[] = {
-	"lib/x86_64-linux-gnu/libc.so.6", "lib/aarch64-linux-gnu/libc.so.6", "lib64/libc.so.6", "usr/lib64/libc.so.6",
-	"usr/lib/libc.so.6",		  "lib/ld-musl-x86_64.so.1",	     "lib/ld-musl-aarch64.so.1",
+	"lib/x86_64-linux-gnu/libc.so.6",
+	"lib/aarch64-linux-gnu/libc.so.6",
+	"lib64/libc.so.6",
+	"usr/lib64/libc.so.6",
+	"usr/lib/libc.so.6",
+	"lib/ld-musl-x86_64.so.1",
+	"lib/ld-musl-aarch64.so.1",
 };
 #define LIBCS (sizeof(libcs) / sizeof(libcs[0]))
 
@@ -265,7 +278,7 @@ void images_look_path(struct images *images, uint32_t root_pid, const char *path
 
 void images_look_root(struct images *images, uint32_t root_pid)
 {
-	struct images_look look;
+	struct images_look look = {0};
 
 	for (size_t i = 0; i < LIBCS; i++)
 		look_under(images, root_pid, libcs[i], &look);

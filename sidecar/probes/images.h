@@ -14,14 +14,15 @@ struct bpf_program;
 struct images;
 
 struct images_config {
-	struct bpf_program *enter, *leave, *dlopen; /* leave, dlopen: NULL where no return probe may be attached */
-	bool multi; /* by uprobe_multi links, else by perf events */
+	struct bpf_program *enter, *leave,
+		*dlopen; /* leave, dlopen: NULL where no return probe may be attached */
+	bool multi;	 /* by uprobe_multi links, else by perf events */
 };
 
 /* What a look at a process found. */
 struct images_look {
-	bool alive; /* its map could be read */
-	size_t found; /* mapped files that have the function */
+	bool alive;	    /* its map could be read */
+	size_t found;	    /* mapped files that have the function */
 	uint64_t newest_ns; /* when the last of these was attached, CLOCK_BOOTTIME */
 	bool unseen; /* its own executable has a resolver that we can't see, or is of another class */
 };

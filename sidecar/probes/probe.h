@@ -22,7 +22,7 @@ struct probe_settings {
 	bool latency;
 	bool per_cpu;
 	uint64_t write_min_bytes;
-	uint64_t write_sample; /* at least 1 */
+	uint64_t write_sample;	  /* at least 1 */
 	uint64_t counters_memory; /* bytes, all CPUs together */
 	bool include_self;
 };

@@ -48,7 +48,8 @@ static int snapshot_round(struct process_state *state)
 	int fd, err = 0;
 
 	if (!state->snapshot_partial)
-		return bpf_prog_test_run_opts(bpf_program__fd(state->skeleton->progs.process_snapshot_all), &options);
+		return bpf_prog_test_run_opts(
+			bpf_program__fd(state->skeleton->progs.process_snapshot_all), &options);
 	fd = bpf_iter_create(bpf_link__fd(state->snapshot_link));
 	if (fd < 0)
 		return fd;
@@ -105,11 +106,13 @@ static int open_object(struct process_state *state, const struct probe_setup *se
 	if (!kernel)
 		return -errno;
 	skeleton->rodata->exit_has_group_dead = exit_has_group_dead(kernel);
-	state->snapshot_partial = btf__find_by_name_kind(kernel, "bpf_iter_task_new", BTF_KIND_FUNC) < 0;
+	state->snapshot_partial =
+		btf__find_by_name_kind(kernel, "bpf_iter_task_new", BTF_KIND_FUNC) < 0;
 	btf__free(kernel);
 	skeleton->rodata->page_size = (uint64_t)page;
-	bpf_program__set_autoload(state->snapshot_partial ? skeleton->progs.process_snapshot_all :
-							    skeleton->progs.process_snapshot_visible,
+	bpf_program__set_autoload(state->snapshot_partial
+					  ? skeleton->progs.process_snapshot_all
+					  : skeleton->progs.process_snapshot_visible,
 				  false);
 	bpf_program__set_autoattach(skeleton->progs.process_snapshot_visible, false);
 	return events_lend(setup->events, skeleton->obj);
@@ -136,17 +139,19 @@ static int process_start(const struct probe_setup *setup, void **ret_state, char
 	state->skeleton->bss->snapshot.pause_bytes = 128 * 1024;
 	err = process_bpf__attach(state->skeleton);
 	if (!err && state->snapshot_partial) {
-		state->snapshot_link = bpf_program__attach_iter(state->skeleton->progs.process_snapshot_visible, NULL);
+		state->snapshot_link = bpf_program__attach_iter(
+			state->skeleton->progs.process_snapshot_visible, NULL);
 		err = state->snapshot_link ? 0 : -errno;
 	}
 	if (err)
 		goto out;
 	*ret_state = state;
-	snprintf(ret_how, PROBE_HOW, "tp_btf%s", state->snapshot_partial ? ",snapshot=partial" : "");
+	snprintf(ret_how, PROBE_HOW, "tp_btf%s",
+		 state->snapshot_partial ? ",snapshot=partial" : "");
 out:
 	if (err) {
-		log_line(LOG_ERROR, "cannot start probe", "probe", "process", "step", what, "why", strerror(-err), "do",
-			 "see ringside check --probe process", NULL);
+		log_line(LOG_ERROR, "cannot start probe", "probe", "process", "step", what, "why",
+			 strerror(-err), "do", "see ringside check --probe process", NULL);
 		process_stop(state);
 	}
 	return err;
@@ -159,7 +164,8 @@ static void process_ready(void *context)
 	const int err = take_snapshot(state);
 
 	if (err)
-		log_line(LOG_WARN, "processes that run already are not shown", "probe", "process", "why", strerror(-err), NULL);
+		log_line(LOG_WARN, "processes that run already are not shown", "probe", "process",
+			 "why", strerror(-err), NULL);
 	state->skeleton->bss->snapshot.running = 0;
 	forget_snapshot(state);
 }
@@ -196,7 +202,8 @@ static const struct event_header *process_enrich(void *context, const struct eve
 	uint32_t pid = event->ns_tgid ? event->ns_tgid : event->tgid;
 	ssize_t length;
 
-	if (event->kind != EVENT_EXEC || !(event->flags & EVENT_SNAPSHOT) || event->length < sizeof(*exec))
+	if (event->kind != EVENT_EXEC || !(event->flags & EVENT_SNAPSHOT) ||
+	    event->length < sizeof(*exec))
 		return event;
 	*exec = *given;
 	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
@@ -210,7 +217,8 @@ static const struct event_header *process_enrich(void *context, const struct eve
 	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
 	exec->argv_length = (uint16_t)read_file(path, text + exec->filename_length, PROCESS_ARGV);
 	if (exec->argv_bytes > exec->argv_length)
-		exec->header.flags |= exec->argv_length == PROCESS_ARGV ? EVENT_TRUNCATED : EVENT_FAULT;
+		exec->header.flags |=
+			exec->argv_length == PROCESS_ARGV ? EVENT_TRUNCATED : EVENT_FAULT;
 	exec->header.length = (uint32_t)(sizeof(*exec) + exec->filename_length + exec->argv_length);
 	return &exec->header;
 }

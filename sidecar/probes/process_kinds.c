@@ -23,7 +23,8 @@ static int fork_append(struct batch *batch, void *columns, const struct event_he
 	return 0;
 }
 
-static void fork_print(const struct batch_view *view, const void *columns, size_t i, size_t flat, struct row *row)
+static void fork_print(const struct batch_view *view, const void *columns, size_t i, size_t flat,
+		       struct row *row)
 {
 	const Ringside__V1__ForkColumns *c = columns;
 
@@ -81,7 +82,8 @@ static struct row_text text_at(const struct batch_view *view, uint32_t index)
 	return (struct row_text){text->data, text->len};
 }
 
-static void exec_print(const struct batch_view *view, const void *columns, size_t i, size_t flat, struct row *row)
+static void exec_print(const struct batch_view *view, const void *columns, size_t i, size_t flat,
+		       struct row *row)
 {
 	const Ringside__V1__ExecColumns *c = columns;
 	const uint32_t count = COLUMN_AT(c, argv_count, i);
@@ -98,8 +100,9 @@ static void exec_print(const struct batch_view *view, const void *columns, size_
 	row_u64(row, "gid", COLUMN_AT(c, gid, i));
 }
 
-static const enum column_role exec_roles[] = {COLUMN_SCALAR, COLUMN_SCALAR, COLUMN_SCALAR, COLUMN_SCALAR,
-					      COLUMN_STRING, COLUMN_COUNT,  COLUMN_FLAT_STRING, COLUMN_SCALAR};
+static const enum column_role exec_roles[] = {COLUMN_SCALAR,	  COLUMN_SCALAR, COLUMN_SCALAR,
+					      COLUMN_SCALAR,	  COLUMN_STRING, COLUMN_COUNT,
+					      COLUMN_FLAT_STRING, COLUMN_SCALAR};
 
 const struct wire_kind exec_kind = {
 	.number = EVENT_EXEC,
@@ -129,7 +132,8 @@ static int exit_append(struct batch *batch, void *columns, const struct event_he
 	return 0;
 }
 
-static void exit_print(const struct batch_view *view, const void *columns, size_t i, size_t flat, struct row *row)
+static void exit_print(const struct batch_view *view, const void *columns, size_t i, size_t flat,
+		       struct row *row)
 {
 	const Ringside__V1__ExitColumns *c = columns;
 

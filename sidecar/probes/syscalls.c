@@ -37,7 +37,8 @@ static void syscalls_stop(void *context)
 
 size_t syscalls_rows(uint64_t memory)
 {
-	const size_t entry = percpu_cpus() * sizeof(struct syscall_count) + sizeof(struct syscall_key);
+	const size_t entry =
+		percpu_cpus() * sizeof(struct syscall_count) + sizeof(struct syscall_key);
 	const uint64_t rows = memory / entry;
 
 	return rows < 16 ? 16 : rows > 65536 ? 65536 : (size_t)rows;
@@ -59,13 +60,15 @@ static int open_object(struct syscalls_state *state, const struct probe_setup *s
 	skeleton->rodata->write_sample = (uint32_t)setup->settings->write_sample;
 	bpf_program__set_autoload(skeleton->progs.syscalls_enter, setup->settings->latency);
 	bpf_program__set_autoload(skeleton->progs.syscalls_process_exit, state->counting);
-	bpf_map__set_max_entries(skeleton->maps.counts,
-				 state->counting ? (uint32_t)syscalls_rows(setup->settings->counters_memory) : 1);
+	bpf_map__set_max_entries(
+		skeleton->maps.counts,
+		state->counting ? (uint32_t)syscalls_rows(setup->settings->counters_memory) : 1);
 	bpf_map__set_autocreate(skeleton->maps.entered, setup->settings->latency);
 	return events_lend(setup->events, skeleton->obj);
 }
 
-static int syscalls_start(const struct probe_setup *setup, void **ret_state, char ret_how[PROBE_HOW])
+static int syscalls_start(const struct probe_setup *setup, void **ret_state,
+			  char ret_how[PROBE_HOW])
 {
 	struct syscalls_state *state = calloc(1, sizeof(*state));
 	const char *what = "open";
@@ -81,7 +84,8 @@ static int syscalls_start(const struct probe_setup *setup, void **ret_state, cha
 	if (err)
 		goto out;
 	what = "memory";
-	err = percpu_init(&state->counts, bpf_map__fd(state->skeleton->maps.counts), sizeof(struct syscall_count));
+	err = percpu_init(&state->counts, bpf_map__fd(state->skeleton->maps.counts),
+			  sizeof(struct syscall_count));
 	if (!err)
 		err = percpu_init(&state->other, bpf_map__fd(state->skeleton->maps.counts_other),
 				  sizeof(struct syscall_count));
@@ -99,8 +103,8 @@ static int syscalls_start(const struct probe_setup *setup, void **ret_state, cha
 	snprintf(ret_how, PROBE_HOW, "tp_btf%s", setup->settings->latency ? ",latency" : "");
 out:
 	if (err) {
-		log_line(LOG_ERROR, "cannot start probe", "probe", "syscalls", "step", what, "why", strerror(-err), "do",
-			 "see ringside check --probe syscalls,write", NULL);
+		log_line(LOG_ERROR, "cannot start probe", "probe", "syscalls", "step", what, "why",
+			 strerror(-err), "do", "see ringside check --probe syscalls,write", NULL);
 		syscalls_stop(state);
 	}
 	return err;
@@ -114,8 +118,8 @@ static void syscalls_detach(void *context)
 }
 
 /* One row from the values that were read last. A row's start is its first call on any CPU. */
-static int add_row(struct syscalls_state *state, const struct percpu *values, const struct syscall_key *key, const char *name,
-		   struct counters *counters)
+static int add_row(struct syscalls_state *state, const struct percpu *values,
+		   const struct syscall_key *key, const char *name, struct counters *counters)
 {
 	struct counters_row row = {
 		.cgroup_id = key->cgroup_id,
@@ -151,7 +155,8 @@ static int syscalls_count(void *context, struct counters *counters)
 
 	if (!state->counting)
 		return 0;
-	for (; !err && !bpf_map_get_next_key(state->counts.map_fd, previous, &key); previous = &key) {
+	for (; !err && !bpf_map_get_next_key(state->counts.map_fd, previous, &key);
+	     previous = &key) {
 		if (percpu_read(&state->counts, &key))
 			continue;
 		syscall_name(key.nr, key.ia32, name);
@@ -168,7 +173,8 @@ static uint64_t syscalls_missed(void *context, uint32_t probe)
 	uint64_t missed = events_missed(bpf_program__fd(state->skeleton->progs.syscalls_exit));
 
 	if (probe == PROBE_SYSCALLS)
-		missed += events_missed(bpf_program__fd(state->skeleton->progs.syscalls_process_exit));
+		missed += events_missed(
+			bpf_program__fd(state->skeleton->progs.syscalls_process_exit));
 	return missed;
 }
 

@@ -6,14 +6,20 @@
 #include "event.h"
 
 const struct probe probes[] = {
-	[PROBE_PROCESS] = {"process", RING_LIFECYCLE, true, &process_family, {EVENT_FORK, EVENT_EXEC, EVENT_EXIT}},
-	[PROBE_GETADDRINFO] = {"getaddrinfo", RING_LIFECYCLE, true, &getaddrinfo_family, {EVENT_GETADDRINFO}},
+	[PROBE_PROCESS] = {"process",
+			   RING_LIFECYCLE,
+			   true,
+			   &process_family,
+			   {EVENT_FORK, EVENT_EXEC, EVENT_EXIT}},
+	[PROBE_GETADDRINFO] =
+		{"getaddrinfo", RING_LIFECYCLE, true, &getaddrinfo_family, {EVENT_GETADDRINFO}},
 	[PROBE_WRITE] = {"write", RING_SAMPLES, false, &syscalls_family, {EVENT_WRITE}},
 	[PROBE_SYSCALLS] = {"syscalls", PROBE_COUNTERS, true, &syscalls_family, {0}},
 };
 const size_t probe_count = sizeof(probes) / sizeof(probes[0]);
 
-const struct wire_kind *const wire_kinds[] = {&fork_kind, &exec_kind, &exit_kind, &getaddrinfo_kind, &write_kind, NULL};
+const struct wire_kind *const wire_kinds[] = {&fork_kind,	 &exec_kind,  &exit_kind,
+					      &getaddrinfo_kind, &write_kind, NULL};
 
 int probe_find(const char *name)
 {

@@ -33,7 +33,8 @@ static int write_append(struct batch *batch, void *columns, const struct event_h
 	return 0;
 }
 
-static void write_print(const struct batch_view *view, const void *columns, size_t i, size_t flat, struct row *row)
+static void write_print(const struct batch_view *view, const void *columns, size_t i, size_t flat,
+			struct row *row)
 {
 	const Ringside__V1__WriteColumns *c = columns;
 	const ProtobufCBinaryData *name = view_string(view, COLUMN_AT(c, syscall, i));

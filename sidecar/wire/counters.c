@@ -9,7 +9,7 @@
 #include "ringside.pb-c.h"
 #include "wire/frame.h"
 
-#define NAMES 1024 /* different system call names */
+#define NAMES	   1024 /* different system call names */
 #define NAME_BYTES 32
 
 struct cgroup_ref {
@@ -33,8 +33,9 @@ struct counters {
 
 size_t counters_memory(size_t rows, size_t cpus)
 {
-	return rows * (3 * sizeof(uint32_t) + (4 + cpus) * sizeof(uint64_t) + sizeof(struct cgroup_ref) +
-		       2 * sizeof(ProtobufCBinaryData) + 3 * sizeof(uint32_t) + sizeof(uint64_t)) +
+	return rows * (3 * sizeof(uint32_t) + (4 + cpus) * sizeof(uint64_t) +
+		       sizeof(struct cgroup_ref) + 2 * sizeof(ProtobufCBinaryData) +
+		       3 * sizeof(uint32_t) + sizeof(uint64_t)) +
 	       NAMES * (NAME_BYTES + sizeof(ProtobufCBinaryData));
 }
 
@@ -65,9 +66,10 @@ struct counters *counters_new(size_t rows, size_t cpus, struct cgroup_namer name
 	counters->name = calloc(rows, sizeof(*counters->name));
 	counters->container = calloc(rows, sizeof(*counters->container));
 	counters->id = calloc(rows, sizeof(*counters->id));
-	if (!c->cgroup || !c->syscall || !c->nr || !c->count || !c->errors || !c->total_ns || !c->since || !c->per_cpu ||
-	    !counters->cgroups || !counters->names || !counters->strings || !counters->hierarchy || !counters->name ||
-	    !counters->container || !counters->id) {
+	if (!c->cgroup || !c->syscall || !c->nr || !c->count || !c->errors || !c->total_ns ||
+	    !c->since || !c->per_cpu || !counters->cgroups || !counters->names ||
+	    !counters->strings || !counters->hierarchy || !counters->name || !counters->container ||
+	    !counters->id) {
 		counters_free(counters);
 		return NULL;
 	}
@@ -150,7 +152,8 @@ int counters_add(struct counters *counters, const struct counters_row *row)
 	c->total_ns[i] = row->total_ns;
 	c->since[i] = row->since_ns;
 	if (counters->cpus)
-		memcpy(c->per_cpu + i * counters->cpus, row->per_cpu, counters->cpus * sizeof(*c->per_cpu));
+		memcpy(c->per_cpu + i * counters->cpus, row->per_cpu,
+		       counters->cpus * sizeof(*c->per_cpu));
 	counters->count++;
 	return 0;
 }
@@ -171,14 +174,16 @@ static void put_cgroups(struct counters *counters, Ringside__V1__CgroupTable *ta
 		counters->name[i] = put_string(counters, used, counters->cgroups[i].name);
 		counters->container[i] = put_string(counters, used, counters->cgroups[i].container);
 	}
-	table->n_hierarchy = table->n_id = table->n_name = table->n_container = counters->cgroup_count;
+	table->n_hierarchy = table->n_id = table->n_name = table->n_container =
+		counters->cgroup_count;
 	table->hierarchy = counters->hierarchy;
 	table->id = counters->id;
 	table->name = counters->name;
 	table->container = counters->container;
 }
 
-int counters_seal(struct counters *counters, uint64_t boottime_ns, int64_t realtime_offset, struct buf *out)
+int counters_seal(struct counters *counters, uint64_t boottime_ns, int64_t realtime_offset,
+		  struct buf *out)
 {
 	Ringside__V1__AgentFrame frame = RINGSIDE__V1__AGENT_FRAME__INIT;
 	Ringside__V1__Counters message = RINGSIDE__V1__COUNTERS__INIT;
@@ -193,7 +198,8 @@ int counters_seal(struct counters *counters, uint64_t boottime_ns, int64_t realt
 	for (size_t i = 0; i < counters->name_count; i++)
 		put_string(counters, &used, counters->names[i]);
 	put_cgroups(counters, &table, &used);
-	c->n_cgroup = c->n_syscall = c->n_nr = c->n_count = c->n_errors = c->n_since = counters->count;
+	c->n_cgroup = c->n_syscall = c->n_nr = c->n_count = c->n_errors = c->n_since =
+		counters->count;
 	c->n_total_ns = 0;
 	for (size_t i = 0; i < counters->count; i++) {
 		if (c->total_ns[i])

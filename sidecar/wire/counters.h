@@ -31,6 +31,7 @@ struct counters_row {
 /* 0, or -ENOSPC: no room for another row. */
 int counters_add(struct counters *counters, const struct counters_row *row);
 /* Packs the rows and forgets them. Appends nothing where there are none. -ENOSPC: no room in `out`. */
-int counters_seal(struct counters *counters, uint64_t boottime_ns, int64_t realtime_offset, struct buf *out);
+int counters_seal(struct counters *counters, uint64_t boottime_ns, int64_t realtime_offset,
+		  struct buf *out);
 
 #endif
