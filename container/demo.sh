@@ -65,16 +65,18 @@ while :; do
 done
 WORKLOAD
 
-"$binary" collect --listen 127.0.0.1:0 2>"$work/collect.log" &
+"$binary" collect --listen 127.0.0.1:0 --format table 2>"$work/collect.log" &
 pids+=($!)
 wait_for "$work/collect.log" 'msg=ready' $!
 listen=$(sed -n 's/.*listen=\([^ ]*\).*/\1/p' "$work/collect.log" | head -n 1)
 
-"$binary" run --scope "cgroup:$cgroup" --collector "$listen" --attribute service.name=demo 2>"$work/run.log" &
+"$binary" run --scope "cgroup:$cgroup" --collector "$listen" --attribute service.name=demo \
+	--counters-interval 5s 2>"$work/run.log" &
 pids=($! "${pids[@]}")
 wait_for "$work/run.log" 'msg=ready' "${pids[0]}"
 
 sh -c 'echo $$ >"$1/cgroup.procs" && exec sh "$2"' sh "$cgroup" "$work/workload.sh" &
+pids+=($!)
 sleep "$seconds" &
 wait $!
 kill -TERM "${pids[0]}"

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "kernel/drop.h"
 #include "probes/probe.h"
 #include "spool/queue.h"
 #include "wire/batch.h"
@@ -109,6 +110,7 @@ static void *local_thread(void *context)
 	};
 	uint64_t count;
 
+	drop_all_but(0);
 	for (;;) {
 		poll(fds, 3, -1);
 		if (fds[2].revents & POLLERR && local->format != ROW_NONE) {

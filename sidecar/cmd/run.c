@@ -3,6 +3,7 @@
 #include "cmd/run.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include "cmd/identity.h"
 #include "cmd/local.h"
 #include "cmd/reader.h"
+#include "kernel/drop.h"
 #include "net/health.h"
 #include "net/sender.h"
 #include "spool/queue.h"
@@ -240,6 +242,22 @@ static int finish(struct run *run)
 	return err;
 }
 
+/*
+ * What the reader needs later: map look-ups (BPF, on 5.10), and for getaddrinfo new links (PERFMON, or SYS_ADMIN where they
+ * are perf events) to files of other processes (SYS_PTRACE, DAC_READ_SEARCH).
+ */
+static void drop_privileges(const struct run *run)
+{
+	uint64_t keep = PRIVILEGE(CAP_BPF) | PRIVILEGE(CAP_PERFMON);
+	int err;
+
+	if (run->plan.enabled & 1u << (unsigned)probe_find("getaddrinfo"))
+		keep |= PRIVILEGE(CAP_SYS_ADMIN) | PRIVILEGE(CAP_SYS_PTRACE) | PRIVILEGE(CAP_DAC_READ_SEARCH);
+	err = drop_all_but(keep);
+	if (err)
+		log_line(LOG_WARN, "cannot drop capabilities", "why", strerror(-err), NULL);
+}
+
 static int watch_signals(void)
 {
 	sigset_t set;
@@ -271,6 +289,7 @@ static int run_all(struct run *run)
 		return 1;
 	}
 	run->health_fd = health_listen("run");
+	drop_privileges(run);
 	reader_ready(run->reader);
 	log_ready(run);
 	if (serve(run)) {

@@ -110,9 +110,9 @@ static void look(struct getaddrinfo_state *state, struct pending *pending)
 			settle(state, pending);
 		return;
 	}
-	if (pending->seen || notice->kind == NOTICE_DLOPEN) {
-		if (pending->tries < 2)
-			report(pending, "it ended before all its libraries could be looked at");
+	if (notice->kind == NOTICE_DLOPEN) {
+		if (!pending->seen)
+			report(pending, "it ended before the library that it opened could be looked at");
 		pending->active = false;
 		return;
 	}
