@@ -10,6 +10,7 @@ int run_main(int argc, char **argv);
 int collect_main(int argc, char **argv);
 int cat_main(int argc, char **argv);
 int check_main(int argc, char **argv);
+int bench_main(int argc, char **argv);
 int health_main(int argc, char **argv);
 int version_main(int argc, char **argv);
 

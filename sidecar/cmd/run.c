@@ -185,6 +185,7 @@ static int serve(struct run *run)
 
 static void log_done(const struct run *run, const struct session_account *account)
 {
+	struct sender_stats sent;
 	char line[4096];
 	size_t used;
 
@@ -207,6 +208,11 @@ static void log_done(const struct run *run, const struct session_account *accoun
 					 " stream%u_taken=%llu stream%u_acknowledged=%llu", i,
 					 (unsigned long long)account->streams[i].taken, i,
 					 (unsigned long long)queue_unacked(run->queue, i));
+	if (run->sender) {
+		sender_stats(run->sender, &sent);
+		snprintf(line + used, sizeof(line) - used, " sent_bytes=%llu",
+			 (unsigned long long)sent.bytes);
+	}
 	fprintf(stderr, "%s\n", line);
 }
 
@@ -252,7 +258,8 @@ static void drop_privileges(const struct run *run)
 	int err;
 
 	if (run->plan.enabled & 1u << (unsigned)probe_find("getaddrinfo"))
-		keep |= PRIVILEGE(CAP_SYS_ADMIN) | PRIVILEGE(CAP_SYS_PTRACE) | PRIVILEGE(CAP_DAC_READ_SEARCH);
+		keep |= PRIVILEGE(CAP_SYS_ADMIN) | PRIVILEGE(CAP_SYS_PTRACE) |
+			PRIVILEGE(CAP_DAC_READ_SEARCH);
 	err = drop_all_but(keep);
 	if (err)
 		log_line(LOG_WARN, "cannot drop capabilities", "why", strerror(-err), NULL);
