@@ -170,6 +170,8 @@ static void one_session(long cut_up, long cut_down, size_t piece, size_t window,
 	run_to_the_end(&side, &sink);
 	run_for(&side, &sink, 200);
 	expect_all_of_the_session(&side, &sink);
+	assert_int_equal(side.refused, 0);
+	assert_in_range(sim.link_count, 1, 1 + (cut_up >= 0) + (cut_down >= 0));
 	*ret_connections = sim.link_count;
 	side_end(&side);
 	sink_end(&sink);
@@ -384,6 +386,58 @@ static void credit_bounds_what_is_under_way(void **state)
 	uplink_step(side.uplink);
 	assert_in_range(take_sent(data, sizeof(data)), 1000, 1100);
 	side_end(&side);
+	sim_end();
+}
+
+static void a_lost_connection_frees_its_credit(void **state)
+{
+	static uint8_t data[SIM_PIPE];
+	struct side side;
+
+	(void)state;
+	sim_begin();
+	side_begin(&side);
+	for (uint64_t i = 0; i < 10; i++)
+		side_push(&side, 1, i, 1, 1000);
+	for (int i = 0; i < 3; i++) {
+		uplink_step(side.uplink);
+		take_sent(data, sizeof(data));
+		answer_welcome(3500, 0, 0);
+		uplink_step(side.uplink);
+		assert_in_range(take_sent(data, sizeof(data)), 3000, 3500);
+		sim.links[i].cut = true;
+		uplink_step(side.uplink);
+		sim.now += SIM_SECOND * 5;
+	}
+	side_end(&side);
+	sim_end();
+}
+
+static void a_collector_that_forgot_everything_goes_on_where_the_agent_stands(void **state)
+{
+	struct side side;
+	struct sink sink;
+
+	(void)state;
+	sim_begin();
+	sink_begin(&sink);
+	side_begin(&side);
+	side_push(&side, 0, 0, 5, 40);
+	run_for(&side, &sink, 5);
+	assert_int_equal(queue_unacked(side.queue, 0), 5);
+	sink_end(&sink);
+	sink_begin(&sink);
+	sink.next[0] = 5;
+	side_push(&side, 0, 5, 7, 40);
+	side_finish(&side, 12, 0, UINT64_MAX);
+	run_to_the_end(&side, &sink);
+	assert_int_equal(uplink_ended(side.uplink), 1);
+	assert_int_equal(side.refused, 0);
+	assert_int_equal(sink.next[0], 12);
+	assert_int_equal(roster_find(sink.roster, "agent", 5)->elsewhere[0], 5);
+	assert_true(agent_balance(roster_find(sink.roster, "agent", 5), 0).holds);
+	side_end(&side);
+	sink_end(&sink);
 	sim_end();
 }
 
@@ -652,6 +706,8 @@ int main(void)
 		cmocka_unit_test(without_a_collector_the_deadline_ends_it),
 		cmocka_unit_test(beyond_loopback_only_with_insecure),
 		cmocka_unit_test(credit_bounds_what_is_under_way),
+		cmocka_unit_test(a_lost_connection_frees_its_credit),
+		cmocka_unit_test(a_collector_that_forgot_everything_goes_on_where_the_agent_stands),
 		cmocka_unit_test(batches_are_the_same_bytes_on_every_connection),
 		cmocka_unit_test(what_the_collector_has_already_is_not_sent_again),
 		cmocka_unit_test(a_sign_of_life_comes_when_there_is_nothing_to_send),
