@@ -44,6 +44,7 @@ struct cat {
 	int fd;
 	uint64_t offset; /* of the input's next frame */
 	struct buf in, out;
+	bool stdout_failed;
 	struct replay *replay;
 };
 
@@ -108,6 +109,7 @@ static int flush(struct cat *cat)
 		} else if (n == 0 || errno != EINTR) {
 			int err = n ? -errno : -EIO;
 
+			cat->stdout_failed = true;
 			if (err != -EPIPE)
 				log_line(LOG_ERROR, "cannot write to stdout", "why", strerror(-err),
 					 NULL);
@@ -231,7 +233,7 @@ int cat_main(int argc, char **argv)
 	if (cat.replay) {
 		err = print_file(&cat);
 		/* What was read before an error is shown all the same. */
-		if (err != -EPIPE && flush(&cat) && !err)
+		if (!cat.stdout_failed && flush(&cat) && !err)
 			err = -EIO;
 	} else {
 		log_line(LOG_ERROR, "cannot start", "command", "cat", "why", strerror(ENOMEM),
