@@ -20,7 +20,7 @@ static int write_append(struct batch *batch, void *columns, const struct event_h
 	if (event->length < sizeof(*write))
 		return -EBADMSG;
 	if (write->syscall == 1 && !(event->flags & EVENT_IA32)) {
-		c->syscall[c->n_syscall++] = batch_string(batch, "write", 5);
+		c->syscall[c->n_syscall++] = batch_literal(batch, "write");
 	} else {
 		syscall_name(write->syscall, event->flags & EVENT_IA32, name);
 		c->syscall[c->n_syscall++] = batch_string(batch, name, strlen(name));

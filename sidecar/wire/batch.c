@@ -62,6 +62,8 @@ struct batch {
 	uint16_t cgroup_slots[CGROUP_SLOTS]; /* index + 1; 0: empty */
 	struct cgroup_namer namer;
 	struct comm_entry comms[COMM_CACHE];
+	const char *last_literal; /* NULL: none in this batch */
+	uint32_t last_literal_index;
 
 	struct kind_columns *by_number[KINDS_MAX];
 	struct kind_columns kinds[KINDS_MAX];
@@ -160,6 +162,15 @@ size_t batch_memory(const struct wire_kind *const *kinds)
 uint32_t batch_string(struct batch *batch, const void *text, size_t length)
 {
 	return strings_add(&batch->strings, text, length);
+}
+
+uint32_t batch_literal(struct batch *batch, const char *literal)
+{
+	if (batch->last_literal != literal) {
+		batch->last_literal_index = strings_add(&batch->strings, literal, strlen(literal));
+		batch->last_literal = literal;
+	}
+	return batch->last_literal_index;
 }
 
 uint32_t batch_count(const struct batch *batch)
@@ -294,6 +305,7 @@ static void clear(struct batch *batch)
 	batch->cgroup_count = batch->last_cgroup = 0;
 	memset(batch->cgroup_slots, 0, sizeof(batch->cgroup_slots));
 	memset(batch->comms, 0, sizeof(batch->comms));
+	batch->last_literal = NULL;
 	strings_clear(&batch->strings);
 }
 

@@ -41,6 +41,9 @@ int batch_append(struct batch *batch, const struct event_header *event);
 /* For a kind's append: the index of a text in the string table. There is room for one record's texts. */
 uint32_t batch_string(struct batch *batch, const void *text, size_t length);
 
+/* The same for a text that never changes or moves: where records repeat it, one comparison of pointers. */
+uint32_t batch_literal(struct batch *batch, const char *literal);
+
 uint32_t batch_count(const struct batch *batch);
 
 /*
