@@ -20,10 +20,11 @@
 #include "wire/capture.h"
 #include "wire/counters.h"
 
-#define FAMILIES      8
-#define KINDS	      64
-#define HEARTBEAT_NS  1000000000ull
-#define SETTLE_ROUNDS 50 /* of 2 ms: programs that were running when they were detached */
+#define FAMILIES       8
+#define KINDS	       64
+#define OFFSET_STEP_NS 10000
+#define HEARTBEAT_NS   1000000000ull
+#define SETTLE_ROUNDS  50 /* of 2 ms: programs that were running when they were detached */
 
 struct family {
 	const struct probe_family *family;
@@ -45,6 +46,7 @@ struct reader {
 	int epoll_fd, counters_fd, heartbeat_fd;
 	bool flowing;
 	size_t drained; /* records taken since the last sleep */
+	int64_t realtime_offset;
 	char how[FAMILIES * (PROBE_HOW + 32)];
 };
 
@@ -60,6 +62,17 @@ static void push(struct reader *reader, void (*to_queue)(struct queue *, const u
 	buf_clear(&reader->out);
 }
 
+/* Two readings of the clocks differ by tens of ns: only a real step moves the offset, so that one moment has one time. */
+static int64_t realtime_offset(struct reader *reader)
+{
+	const int64_t now = clock_offset_ns();
+	const int64_t step = now - reader->realtime_offset;
+
+	if (step > OFFSET_STEP_NS || step < -OFFSET_STEP_NS)
+		reader->realtime_offset = now;
+	return reader->realtime_offset;
+}
+
 static void flush(struct reader *reader, uint32_t stream)
 {
 	struct batch *batch = reader->batches[stream];
@@ -70,7 +83,7 @@ static void flush(struct reader *reader, uint32_t stream)
 	if (!count)
 		return;
 	buf_clear(&reader->out);
-	err = batch_seal(batch, first, clock_offset_ns(), &reader->out);
+	err = batch_seal(batch, first, realtime_offset(reader), &reader->out);
 	if (err) {
 		queue_push_gap(reader->config.queue, stream, first, first + count - 1,
 			       GAP_OVERSIZE);
@@ -313,7 +326,7 @@ static void send_counters(struct reader *reader)
 			family->family->count(family->state, reader->counters);
 	}
 	buf_clear(&reader->out);
-	counters_seal(reader->counters, clock_boottime_ns(), clock_offset_ns(), &reader->out);
+	counters_seal(reader->counters, clock_boottime_ns(), realtime_offset(reader), &reader->out);
 	push(reader, queue_push_counters);
 }
 
