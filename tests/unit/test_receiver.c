@@ -87,8 +87,12 @@ static void expect_error(int fd, uint32_t code)
 
 static void expect_ack(int fd, uint64_t next0, uint64_t next1)
 {
-	struct session_reply reply = expect_reply(fd, SESSION_REPLY_ACK);
+	struct session_reply reply;
 
+	do {
+		reply = peer_reply(fd);
+	} while (reply.item == SESSION_REPLY_HEARTBEAT);
+	assert_int_equal(reply.item, SESSION_REPLY_ACK);
 	assert_int_equal(reply.ack.next_seq[0], next0);
 	assert_int_equal(reply.ack.next_seq[1], next1);
 }
@@ -171,7 +175,7 @@ static void an_output_that_is_never_empty_still_lets_acks_through(void **state)
 static void a_full_output_stops_reading_and_nothing_is_lost(void **state)
 {
 	struct sink *sink = *state;
-	int a = peer_new(sink, "a", 1), b = peer_new(sink, "b", 2);
+	int a = peer_new(sink, "a", 1), b = peer_new(sink, "b", 2), c;
 
 	sink->full = true;
 	peer_batch(sink, a, 0, 0, 1);
@@ -183,13 +187,18 @@ static void a_full_output_stops_reading_and_nothing_is_lost(void **state)
 	later(sink, SIM_SECOND);
 	expect_reply(a, SESSION_REPLY_HEARTBEAT);
 	assert_int_equal(sink->left, 0);
-	/* One may still come. */
-	peer_new(sink, "c", 3);
+	/* Whoever is held back is no dead one, for another to take his place. */
+	c = peer_dial(sink);
+	peer_hello(sink, c, "a", 1);
+	expect_error(c, SESSION_ERROR_IN_USE);
+	/* One may still come, and begin a frame. */
+	c = peer_new(sink, "c", 3);
+	peer_send(c, "\x7f", 1);
+	later(sink, 100 * SIM_SECOND);
 	sink->full = false;
 	sink_turn(sink);
 	assert_int_equal(sink->frames, 3);
 	expect_ack(a, 2, 0);
-	expect_reply(b, SESSION_REPLY_HEARTBEAT);
 	expect_ack(b, 0, 1);
 	later(sink, 20 * SIM_SECOND);
 	assert_int_equal(sink->left, 0);
@@ -214,6 +223,10 @@ static void a_bye_is_answered_when_all_is_written(void **state)
 	expect_reply(fd, SESSION_REPLY_UNKNOWN);
 	/* A successor may come before the last Ack has gone. */
 	peer_new(sink, "a", 2);
+	sink->written = 10;
+	sink_turn(sink);
+	expect_ack(fd, 0, 3);
+	expect_reply(fd, SESSION_REPLY_UNKNOWN);
 	sink->written = sink->appended;
 	sink_turn(sink);
 	expect_ack(fd, 0, 3);
@@ -332,6 +345,74 @@ static void a_frame_out_of_sequence_is_refused(void **state)
 	fd = peer_new(sink, "a", 1);
 	peer_batch(sink, fd, 1, 4, 3);
 	expect_error(fd, SESSION_ERROR_SEQUENCE);
+}
+
+static void frames_are_small_before_the_hello_and_up_to_a_mebibyte_after(void **state)
+{
+	struct sink *sink = *state;
+	int early = peer_dial(sink), agent;
+	struct buf out;
+
+	peer_send(early, "\x81\x20", 2); /* 4,097 */
+	sink_turn(sink);
+	expect_error(early, SESSION_ERROR_TOO_LARGE);
+	agent = peer_new(sink, "a", 1);
+	assert_int_equal(buf_init(&out, 0, 1 << 20), 0);
+	frames_put_batch(&out, 1, 0, 3, 200000);
+	peer_send(agent, buf_head(&out), buf_length(&out));
+	sink_turn(sink);
+	expect_ack(agent, 0, 3);
+	peer_send(agent, "\x81\x80\x40", 3); /* 1 MiB and one */
+	sink_turn(sink);
+	expect_error(agent, SESSION_ERROR_TOO_LARGE);
+	buf_done(&out);
+}
+
+static void the_equation_is_judged(void **state)
+{
+	static const struct {
+		uint64_t produced, lost, taken, next_seq, received, gaps, elsewhere;
+		bool ended, holds;
+		int64_t difference;
+	} cases[] = {
+		{14, 4, 10, 10, 7, 3, 0, true, true, 0},
+		{14, 4, 10, 10, 2, 3, 5, true, true, 0},
+		{14, 4, 10, 10, 7, 2, 0, true, false, 1},
+		{14, 4, 10, 10, 7, 4, 0, true, false, -1},
+		{15, 4, 10, 10, 7, 3, 0, true, false, 1},
+		{14, 5, 10, 10, 7, 3, 0, true, false, -1},
+		{14, 4, 9, 10, 7, 3, 0, true, false, -1},
+		{14, 4, 10, 12, 7, 3, 0, true, false, 2},
+		{0, 0, 0, 0, 0, 0, 0, true, true, 0},
+		/* Without a Bye: the ring may hold some, and more may have come than was told. */
+		{20, 4, 10, 10, 7, 3, 0, false, true, 0},
+		{20, 4, 10, 10, 9, 3, 0, false, true, 0},
+		{20, 4, 10, 10, 6, 3, 0, false, false, 1},
+		{13, 4, 10, 10, 7, 3, 0, false, false, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct agent agent = {.has_account = true,
+				      .ended = cases[i].ended,
+				      .received = {0, cases[i].received},
+				      .gaps = {0, cases[i].gaps},
+				      .elsewhere = {0, cases[i].elsewhere}};
+		struct balance balance;
+
+		agent.account.probe_count = 2;
+		agent.account.probes[0] =
+			(struct session_probe){.stream = 1, .produced = cases[i].produced};
+		agent.account.probes[0].lost[5] = cases[i].lost;
+		agent.account.probes[1] = (struct session_probe){.stream = 0, .produced = 1000};
+		agent.account.streams[1] = (struct session_stream){.taken = cases[i].taken,
+								   .next_seq = cases[i].next_seq};
+		balance = agent_balance(&agent, 1);
+		assert_int_equal(balance.holds, cases[i].holds);
+		assert_int_equal(balance.difference, cases[i].difference);
+		agent.has_account = false;
+		assert_false(agent_balance(&agent, 1).holds);
+	}
 }
 
 static void connections_from_one_address_and_in_all_are_bounded(void **state)
@@ -470,6 +551,8 @@ int main(void)
 		TEST(an_end_that_was_not_read_yet_does_not_block_the_successor),
 		TEST(a_frame_that_the_output_refuses_ends_its_agent_and_is_not_counted),
 		TEST(a_frame_out_of_sequence_is_refused),
+		TEST(frames_are_small_before_the_hello_and_up_to_a_mebibyte_after),
+		TEST(the_equation_is_judged),
 		TEST(connections_from_one_address_and_in_all_are_bounded),
 		TEST(a_peer_that_reads_no_acks_costs_a_bounded_buffer),
 		TEST(closing_says_goodbye_to_all),
