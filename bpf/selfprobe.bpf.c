@@ -24,11 +24,20 @@ struct pid___probe {
 	struct upid___probe numbers[1];
 };
 
+struct atomic___probe {
+	int counter;
+};
+
+struct signal_struct___probe {
+	struct atomic___probe live;
+};
+
 struct task_struct___probe {
 	int pid;
 	int tgid;
 	struct task_struct___probe *group_leader;
 	struct pid___probe *thread_pid;
+	struct signal_struct___probe *signal;
 };
 
 struct bpf_iter_meta___probe {
@@ -122,8 +131,11 @@ int selfprobe_tasks(struct bpf_iter__task___probe *ctx)
 	const struct task_struct___probe *task = ctx->task;
 	__u32 ns_tgid;
 
-	/* NULL ends the walk; threads other than the leader are passed over. */
-	if (!task || task->pid != task->tgid)
+	/*
+	 * NULL ends the walk; threads other than the leader are passed over. A zombie still points
+	 * to its cgroup, which may have been removed.
+	 */
+	if (!task || task->pid != task->tgid || !BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	ns_tgid = tgid_here(task->thread_pid);
 	if (wanted && ns_tgid != wanted)

@@ -115,6 +115,7 @@ static void a_pod_of_unknown_uid_is_known_by_its_shape(void **state)
 	assert_false(name_is_any_pod("libpod_pod_" ID));
 	assert_false(name_is_any_pod("pod" ID));
 	assert_false(name_is_any_pod("podium"));
+	assert_false(name_is_any_pod("pod0123456789abcdef0123456789abcde"));
 	assert_false(name_is_any_pod("pod" UID "-x"));
 }
 

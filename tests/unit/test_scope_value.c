@@ -73,6 +73,7 @@ static void numbers_are_plain_decimal_above_zero(void **state)
 	refuse("id: 1", "decimal");
 	refuse("id:0x1", "decimal");
 	refuse("id:1a", "decimal");
+	refuse("id:1:", "decimal");
 	refuse("id:cpu:1", "decimal");
 	refuse("id:18446744073709551616", "decimal");
 	refuse("id:memory:", "decimal");
