@@ -145,20 +145,23 @@ static int resolve_pod(const struct resolver *resolver, struct cgroup_ref *ret_r
 			       "no pod in the names of this process' cgroups: %s", chains);
 }
 
-/* Where the iterator is refused or shows less than /proc, a mount may still tell. */
+/*
+ * Where the iterator is refused or shows less than /proc, mounts may still tell: all hierarchies that
+ * the process is in, or the choice between them would be a guess.
+ */
 static int process_by_proc(const struct resolver *resolver, uint32_t pid, struct cgroup_ref *refs)
 {
 	char path[CGROUP_PATH];
-	int err = -ENOENT;
 
 	for (uint16_t i = 0; i < SELFPROBE_HIERARCHIES; i++) {
+		if (!resolver->self.chains[i].count)
+			continue;
 		if (mounts_process_path(resolver->mounts, pid, i, path, sizeof(path)) ||
 		    !mounts_find(resolver->mounts, i, path, &refs[i]))
-			continue;
+			return -ENOENT;
 		refs[i].populated = true;
-		err = 0;
 	}
-	return err;
+	return 0;
 }
 
 static int resolve_pid(struct resolver *resolver, uint32_t pid, struct cgroup_ref *ret_ref)
