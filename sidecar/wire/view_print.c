@@ -123,6 +123,23 @@ static bool wanted(uint64_t mask, uint32_t number)
 	return number < VIEW_KINDS - 2 ? mask >> number & 1 : mask == UINT64_MAX;
 }
 
+/* Only those that are set. */
+static void print_flags(uint32_t flags, struct row *row)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} names[] = {
+		{EVENT_TRUNCATED, "truncated"}, {EVENT_SNAPSHOT, "snapshot"},
+		{EVENT_PARTIAL, "partial"},	{EVENT_READ_LATE, "read_late"},
+		{EVENT_FAULT, "fault"},
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (flags & names[i].flag)
+			row_bool(row, names[i].name, true);
+}
+
 static int print_record(const struct batch_view *view, const struct source *source, size_t i,
 			uint64_t time, const struct cursor *cursor, struct row *row)
 {
@@ -141,8 +158,7 @@ static int print_record(const struct batch_view *view, const struct source *sour
 	print_common(batch, i, row);
 	if (cursor && cursor->kind)
 		cursor->kind->print(view, cursor->columns, cursor->index, cursor->flat, row);
-	if (view_flags(view, i) & EVENT_TRUNCATED)
-		row_bool(row, "truncated", true);
+	print_flags(view_flags(view, i), row);
 	return end_record(source, row);
 }
 
