@@ -215,16 +215,9 @@ void hub_settle(struct hub *hub)
 
 void hub_resume(struct hub *hub)
 {
-	uint64_t now = hub->net->now(hub->net->context);
-
 	if (!hub->paused)
 		return;
 	hub->paused = false;
-	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next) {
-		if (receiver->paused)
-			receiver->heard_ns = now;
-		receiver->due = receiver->paused ? now + FRAME_TIMEOUT : receiver->due;
-	}
 	/* Who was served goes to the end, so that a slow output serves all in turn. */
 	for (size_t left = hub->count; left && !hub->paused; left--) {
 		struct receiver *receiver = hub->first;

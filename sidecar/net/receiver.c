@@ -229,7 +229,7 @@ static void take_hello(struct receiver *receiver, const uint8_t *message, size_t
 	if (agent && agent->live) {
 		poke(agent->live);
 		old = agent->live;
-		if (old && !old->paused && now_ns(receiver) - old->heard_ns > DEAD_AFTER)
+		if (old && now_ns(receiver) - old->heard_ns > DEAD_AFTER)
 			receiver_lost(old, "replaced: silent, and the agent called again");
 		if (agent->live) {
 			receiver_refuse(receiver, SESSION_ERROR_IN_USE,
@@ -317,7 +317,12 @@ void receiver_read(struct receiver *receiver)
 	size_t left = TURN;
 	ssize_t n;
 
-	receiver->paused = false;
+	if (receiver->paused) {
+		/* It was we who kept it waiting. */
+		receiver->heard_ns = now_ns(receiver);
+		receiver->due = receiver->heard_ns + FRAME_TIMEOUT;
+		receiver->paused = false;
+	}
 	take_frames(receiver);
 	while ((receiver->state == GREETING || receiver->state == STREAMING) && !receiver->paused &&
 	       left) {
