@@ -89,7 +89,6 @@ static bool all_zero(const uint8_t *data, size_t length)
 		if (word)
 			return false;
 	}
-	word = 0;
 	memcpy(&word, data, length);
 	return !word;
 }

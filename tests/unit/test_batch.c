@@ -218,6 +218,26 @@ static void cgroups_are_named_once_a_batch_and_kept_apart_by_hierarchy(void **st
 	assert_int_equal(named, 5);
 }
 
+static void one_id_in_three_hierarchies_is_three_cgroups(void **state)
+{
+	struct numbers_event event = numbers_event(START_TIME, 1, 1);
+	Ringside__V1__AgentFrame *frame;
+
+	(void)state;
+	for (uint32_t i = 0; i < 900; i++) {
+		event.header.cgroup_id = 1 + i / 3;
+		event.header.hierarchy = (uint16_t)(i % 3);
+		assert_int_equal(batch_append(batch, &event.header), 0);
+	}
+	frame = seal(0);
+	for (uint32_t i = 0; i < 900; i++) {
+		assert_int_equal(frame->batch->cgroup[i], i);
+		assert_int_equal(frame->batch->cgroups->id[i], 1 + i / 3);
+		assert_int_equal(frame->batch->cgroups->hierarchy[i], i % 3);
+	}
+	frame_free(frame);
+}
+
 static void command_names_that_differ_in_one_byte_are_told_apart(void **state)
 {
 	struct numbers_event event = numbers_event(START_TIME, 1, 1);
@@ -271,106 +291,46 @@ static void records_that_make_no_sense_leave_no_trace(void **state)
 	frame_free(frame);
 }
 
-/* Appends until it is full, seals, and checks that the frame keeps its cap and can be read. */
-static uint32_t fill(const struct event_header *(*next)(unsigned int i))
-{
-	Ringside__V1__AgentFrame *frame;
-	uint32_t count = 0;
-	int err;
-
-	while (!(err = batch_append(batch, next(count))))
-		count++;
-	assert_int_equal(err, -ENOSPC);
-	assert_int_equal(batch_count(batch), count);
-	assert_true(count > 0);
-	frame = seal(0);
-	assert_true(buf_length(&out) <= FRAME_MAX);
-	assert_int_equal(frame->batch->count, count);
-	frame_free(frame);
-	/* Empty again: the record that was refused now fits. */
-	assert_int_equal(batch_append(batch, next(count)), 0);
-	frame_free(seal(count));
-	return count;
-}
-
-static const struct event_header *next_numbers(unsigned int i)
-{
-	static struct numbers_event event;
-
-	event = numbers_event(START_TIME + i * UINT64_C(1000000000000), UINT64_MAX - i,
-			      -(int64_t)i);
-	event.header.tid = 1 + i * 100000;
-	event.header.ns_tgid = event.header.ns_tid = event.header.cpu = UINT32_MAX - i;
-	event.header.flags = 65535;
-	return &event.header;
-}
-
-static const struct event_header *next_many_words(unsigned int i)
-{
-	static struct words_event event;
-	char words[4096];
-
-	(void)i;
-	memset(words, 0, sizeof(words));
-	words_event(&event, START_TIME, words, sizeof(words));
-	return &event.header;
-}
-
-static const struct event_header *next_new_words(unsigned int i)
-{
-	static struct words_event event;
-	char words[4096];
-	size_t length = 0;
-
-	while (length + 16 < sizeof(words))
-		length += (size_t)snprintf(words + length, 16, "%x-%zx", i, length) + 1;
-	words_event(&event, START_TIME, words, length);
-	return &event.header;
-}
-
-static const struct event_header *next_same_word(unsigned int i)
-{
-	static struct words_event event;
-	char words[4096];
-
-	(void)i;
-	memset(words, 'w', sizeof(words));
-	words[sizeof(words) - 1] = 0;
-	words_event(&event, START_TIME, words, sizeof(words));
-	return &event.header;
-}
-
-static const struct event_header *next_cgroup(unsigned int i)
-{
-	static struct numbers_event event;
-
-	event = numbers_event(START_TIME, 1, 1);
-	event.header.cgroup_id = i + 1;
-	return &event.header;
-}
-
-static void a_batch_is_full_before_it_overflows(void **state)
-{
-	(void)state;
-	assert_int_equal(fill(next_numbers), BATCH_RECORDS);
-	assert_true(fill(next_many_words) >= 2);
-	assert_true(fill(next_new_words) >= 16);
-	assert_true(fill(next_cgroup) >= 1000);
-	/* Stored once, yet printed with each record: what they'd print is bounded too. */
-	assert_true(fill(next_same_word) <= 256);
-}
-
 static void generations_of_the_string_table_never_mix(void **state)
 {
+	struct words_event words;
+	char text[1024];
+	size_t length = 0;
+
 	(void)state;
-	/* More seals than the slots' generations have numbers. */
-	for (unsigned int i = 0; i < 66000; i++) {
+	while (length + 8 < sizeof(text))
+		length += (size_t)snprintf(text + length, 8, "w%zu", length) + 1;
+	words_event(&words, START_TIME, text, length);
+	assert_int_equal(batch_append(batch, &words.header), 0);
+	frame_free(seal(0));
+	/* As many seals as generations have numbers: the next batch has that of the first. */
+	for (unsigned int i = 0; i < 65534; i++) {
 		append_numbers(START_TIME, i, 1);
 		buf_clear(&out);
 		assert_int_equal(batch_seal(batch, i, OFFSET, &out), 0);
 	}
-	append_numbers(START_TIME, 1, 1);
-	frame_free(seal(66000));
+	words_event(&words, START_TIME, text + length - 5, 5);
+	assert_int_equal(batch_append(batch, &words.header), 0);
+	frame_free(seal(0));
+}
+
+static void a_literal_that_repeats_is_one_text_in_each_batch(void **state)
+{
+	static const char one[] = "one", two[] = "two";
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		uint32_t first = batch_literal(batch, one), second = batch_literal(batch, two);
+		Ringside__V1__AgentFrame *frame;
+
+		assert_int_equal(batch_literal(batch, two), second);
+		assert_int_equal(batch_literal(batch, one), first);
+		append_numbers(START_TIME, 1, 1);
+		frame = seal(0);
+		assert_memory_equal(frame->batch->strings[first].data, "one", 3);
+		assert_memory_equal(frame->batch->strings[second].data, "two", 3);
+		frame_free(frame);
+	}
 }
 
 static void a_full_output_empties_the_batch_all_the_same(void **state)
@@ -408,10 +368,11 @@ int main(void)
 		TEST(texts_are_stored_once_and_lists_keep_their_order),
 		TEST(every_text_is_found_again_among_many),
 		TEST(cgroups_are_named_once_a_batch_and_kept_apart_by_hierarchy),
+		TEST(one_id_in_three_hierarchies_is_three_cgroups),
 		TEST(command_names_that_differ_in_one_byte_are_told_apart),
 		TEST(records_that_make_no_sense_leave_no_trace),
-		TEST(a_batch_is_full_before_it_overflows),
 		TEST(generations_of_the_string_table_never_mix),
+		TEST(a_literal_that_repeats_is_one_text_in_each_batch),
 		TEST(a_full_output_empties_the_batch_all_the_same),
 		TEST(the_memory_that_is_announced_covers_what_is_allocated),
 	};

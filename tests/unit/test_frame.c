@@ -101,6 +101,39 @@ static void the_arena_hands_out_zeroed_memory_each_time(void **state)
 	frame_arena_free(NULL);
 }
 
+static void nothing_of_a_message_is_left_for_the_next(void **state)
+{
+	struct frame_arena *arena = frame_arena_new(FRAME_ARENA);
+	uint8_t token[8192];
+	struct buf large, small;
+	const struct buf *const messages[] = {&large, &small};
+
+	(void)state;
+	memset(token, 0xee, sizeof(token));
+	token[sizeof(token) - 1] = 0;
+	assert_int_equal(buf_init(&large, 0, FRAME_MAX), 0);
+	assert_int_equal(buf_init(&small, 0, FRAME_MAX), 0);
+	put_hello(&large, "agent", 7, (const char *)token);
+	put_hello(&small, "agent", 7, "");
+	for (size_t i = 0; i < 2; i++) {
+		const uint8_t *message, *at;
+		size_t length, dirty = 0;
+
+		assert_true(frame_next(buf_head(messages[i]), buf_length(messages[i]), FRAME_MAX,
+				       &message, &length) > 0);
+		/* The message itself is the first that the arena hands out. */
+		at = (const uint8_t *)frame_unpack(arena, &ringside__v1__agent_frame__descriptor,
+						   message, length);
+		assert_non_null(at);
+		for (size_t byte = 0; byte < sizeof(token); byte++)
+			dirty += at[byte] == 0xee;
+		assert_int_equal(dirty > 0, messages[i] == &large);
+	}
+	buf_done(&large);
+	buf_done(&small);
+	frame_arena_free(arena);
+}
+
 static void unknown_fields_cannot_take_more_memory_than_the_cap(void **state)
 {
 	const size_t fields = 500000;
@@ -159,6 +192,7 @@ int main(void)
 		cmocka_unit_test(a_frame_comes_back_at_every_length),
 		cmocka_unit_test(hostile_prefixes_are_refused_as_soon_as_they_are_seen),
 		cmocka_unit_test(the_arena_hands_out_zeroed_memory_each_time),
+		cmocka_unit_test(nothing_of_a_message_is_left_for_the_next),
 		cmocka_unit_test(unknown_fields_cannot_take_more_memory_than_the_cap),
 		cmocka_unit_test(bodies_given_again_and_again_stay_within_the_cap),
 		cmocka_unit_test(a_cap_at_any_size_fails_cleanly),

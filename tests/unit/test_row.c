@@ -142,6 +142,28 @@ static void a_container_id_is_cut_and_beats_the_cgroup_name(void **state)
 	buf_clear(&out);
 }
 
+static void what_a_table_leaves_out_is_left_out_with_all_that_is_in_it(void **state)
+{
+	struct row *row;
+
+	(void)state;
+	buf_clear(&out);
+	row = row_new(ROW_TABLE, false, &out);
+	row_begin(row);
+	row_object_begin(row, "attributes");
+	row_list_begin(row, "hidden");
+	row_u64(row, NULL, 11);
+	row_list_end(row);
+	row_u64(row, "hidden", 12);
+	row_object_end(row);
+	row_u64(row, "shown", 13);
+	assert_int_equal(row_end(row), 0);
+	assert_contains(&out, "shown=13\n");
+	assert_lacks(&out, "hidden");
+	assert_lacks(&out, "11");
+	row_free(row);
+}
+
 static void colours_come_only_when_asked_for(void **state)
 {
 	struct row *row;
@@ -171,12 +193,14 @@ static void times_go_back_and_forth_and_before_1970(void **state)
 	row_time(row, "c", INT64_C(4000000000));
 	row_time(row, "d", -1);
 	row_time(row, "e", 0);
+	row_time(row, "f", -1);
 	row_end(row);
 	assert_string_equal(buf_text(&out), "{\"a\":\"1970-01-01T00:00:05.000000001Z\","
 					    "\"b\":\"1970-01-01T00:00:05.999999999Z\","
 					    "\"c\":\"1970-01-01T00:00:04.000000000Z\","
 					    "\"d\":\"1969-12-31T23:59:59.999999999Z\","
-					    "\"e\":\"1970-01-01T00:00:00.000000000Z\"}\n");
+					    "\"e\":\"1970-01-01T00:00:00.000000000Z\","
+					    "\"f\":\"1969-12-31T23:59:59.999999999Z\"}\n");
 	row_free(row);
 }
 
@@ -222,6 +246,7 @@ int main(void)
 		cmocka_unit_test(csv_has_the_rest_as_json_in_its_last_column),
 		cmocka_unit_test(none_prints_nothing),
 		cmocka_unit_test(a_container_id_is_cut_and_beats_the_cgroup_name),
+		cmocka_unit_test(what_a_table_leaves_out_is_left_out_with_all_that_is_in_it),
 		cmocka_unit_test(colours_come_only_when_asked_for),
 		cmocka_unit_test(times_go_back_and_forth_and_before_1970),
 		cmocka_unit_test(a_line_that_does_not_fit_is_taken_back_whole),
