@@ -137,7 +137,8 @@ int selfprobe_tasks(struct bpf_iter__task___probe *ctx)
 	 */
 	if (!task || task->pid != task->tgid || !BPF_CORE_READ(task, signal, live.counter))
 		return 0;
-	ns_tgid = tgid_here(task->thread_pid);
+	/* Read, not followed: 5.10 refuses arithmetic on a pointer whose type it knows. */
+	ns_tgid = tgid_here(BPF_CORE_READ(task, thread_pid));
 	if (wanted && ns_tgid != wanted)
 		return 0;
 	task_read(task, ns_tgid);
