@@ -233,6 +233,28 @@ test-integration: tests-built ## Only the stream's tests
 test-docker: tests-built ## Only the container tests, on real engines
 	@tests/run.sh docker
 
+# What a write pays under our programs, against two yardsticks. Run it with nothing else running.
+$(B)/bench/yardstick.bpf.o: tests/bench/yardstick.bpf.c | $(DEPS_BUILT)
+	$(say) BPF $<
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+$(B)/bench/yardstick.skel.h: $(B)/bench/yardstick.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name yardstick_bpf >$@
+
+$(B)/bench/hold: tests/bench/hold.c $(B)/bench/yardstick.skel.h
+	$(say) CC $<
+	$(Q)$(MUSL_CC) -std=gnu11 -O2 -static -isystem $(B)/bench -isystem $(PREFIX)/include -o $@ $< -L$(PREFIX)/lib $(LDLIBS)
+
+$(B)/bench/writes: tests/bench/writes.c
+	$(say) CC $<
+	@mkdir -p $(@D)
+	$(Q)$(CC_HOST) -std=gnu11 -O2 -D_GNU_SOURCE -o $@ $<
+
+bench: $(B)/ringside $(B)/bench/hold $(B)/bench/writes ## What a write pays, against two yardsticks; then the pipeline
+	python3 tests/bench/hooks.py $(or $(ROUNDS),9)
+	$(B)/ringside bench pipeline
+
 # ---------------------------------------------------------------- checks
 
 FORMATTED := $(wildcard sidecar/*.[ch] sidecar/*/*.[ch] bpf/*.[ch] bpf/lib/*.[ch] tests/unit/*.[ch] tests/workload/*.[ch])
