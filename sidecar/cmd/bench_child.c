@@ -26,6 +26,7 @@ int bench_child_start(struct bench_child *child, const char *const *arguments)
 	if (child->pid == 0) {
 		const int null = open("/dev/null", O_WRONLY);
 
+		clearenv(); /* RINGSIDE_... is meant for us */
 		dup2(pipes[1], STDERR_FILENO);
 		dup2(null, STDOUT_FILENO);
 		execv("/proc/self/exe", argv);
