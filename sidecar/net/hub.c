@@ -54,13 +54,16 @@ static void receiver_free(struct receiver *receiver)
 
 void hub_free(struct hub *hub)
 {
+	struct receiver *receiver, *next;
+
 	if (!hub)
 		return;
-	while (hub->first) {
-		if (hub->first->agent)
-			hub->first->agent->live = NULL;
-		receiver_gone(hub->first);
-		receiver_free(hub->first);
+	for (receiver = hub->first; receiver; receiver = next) {
+		next = receiver->next;
+		if (receiver->agent)
+			receiver->agent->live = NULL;
+		receiver_gone(receiver);
+		receiver_free(receiver);
 	}
 	frame_arena_free(hub->arena);
 	free(hub);

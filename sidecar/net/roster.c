@@ -53,7 +53,7 @@ static void drop(struct roster *roster, struct agent *agent)
 {
 	struct agent **link = bucket_of(roster, agent->id, agent->id_length);
 
-	while (*link != agent)
+	while (*link && *link != agent)
 		link = &(*link)->next_in_bucket;
 	*link = agent->next_in_bucket;
 	unlink_use(roster, agent);

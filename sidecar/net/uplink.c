@@ -172,7 +172,8 @@ static void greet(struct uplink *uplink)
 	hello.realtime_ns = clock_realtime_ns();
 	err = session_put_hello(&uplink->conn.out, &hello);
 	if (err || conn_pending(&uplink->conn) > UPLINK_HELLO_MAX) {
-		uplink_fail(uplink, UPLINK_REFUSED, "the Hello is past 4 KiB: give fewer attributes");
+		uplink_fail(uplink, UPLINK_REFUSED,
+			    "the Hello is past 4 KiB: give fewer attributes");
 		return;
 	}
 	uplink->target_count = 0;
