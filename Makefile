@@ -181,7 +181,7 @@ $(B)/unit/test_%: $(B)/unit/tests/unit/test_%.o $(UNIT_OBJECTS)
 	$(Q)$(CC_HOST) $(SAN) -o $@ $^ -lcmocka -lpthread
 
 -include $(UNIT_OBJECTS:.o=.d) $(wildcard $(B)/unit/tests/unit/*.d)
-.PRECIOUS: $(B)/unit/tests/unit/%.o
+.SECONDARY: $(UNIT_OBJECTS) $(UNIT_TESTS:$(B)/unit/%=$(B)/unit/tests/unit/%.o)
 
 # Small programs that make the events, for glibc, for musl's dynamic library, and static.
 WORKLOADS := $(patsubst tests/workload/%.c,%,$(wildcard tests/workload/*.c))

@@ -331,7 +331,7 @@ int batch_seal(struct batch *batch, uint64_t first_seq, int64_t realtime_offset,
 
 		*kind->field = present ? kind->columns : NULL;
 	}
-	err = frame_put(out, &frame.base);
+	err = frame_put_bounded(out, &frame.base, FRAME_MAX);
 	if (!err && buf_length(out) - before > FRAME_MAX + FRAME_PREFIX_MAX) {
 		buf_truncate(out, before);
 		err = -EMSGSIZE;

@@ -45,6 +45,16 @@ long frame_next(const uint8_t *data, size_t length, size_t cap, const uint8_t **
 	return (long)(at + value);
 }
 
+static size_t put_prefix(uint8_t *at, size_t size)
+{
+	size_t length = 0;
+
+	for (; size >= 0x80; size >>= 7)
+		at[length++] = (uint8_t)(size | 0x80);
+	at[length++] = (uint8_t)size;
+	return length;
+}
+
 int frame_put(struct buf *out, const ProtobufCMessage *message)
 {
 	size_t size = protobuf_c_message_get_packed_size(message);
@@ -55,16 +65,27 @@ int frame_put(struct buf *out, const ProtobufCMessage *message)
 	if (err)
 		return err;
 	at = out->data + out->tail;
-	for (size_t left = size;; left >>= 7) {
-		*at = (uint8_t)(left & 0x7f);
-		if (left < 0x80) {
-			at++;
-			break;
-		}
-		*at++ |= 0x80;
-	}
+	at += put_prefix(at, size);
 	at += protobuf_c_message_pack(message, at);
 	out->tail = (size_t)(at - out->data);
+	return 0;
+}
+
+int frame_put_bounded(struct buf *out, const ProtobufCMessage *message, size_t bound)
+{
+	uint8_t prefix[FRAME_PREFIX_MAX], *at;
+	size_t size, length;
+	int err;
+
+	err = buf_reserve(out, bound + FRAME_PREFIX_MAX);
+	if (err)
+		return err;
+	at = out->data + out->tail;
+	size = protobuf_c_message_pack(message, at + FRAME_PREFIX_MAX);
+	length = put_prefix(prefix, size);
+	memcpy(at, prefix, length);
+	memmove(at + length, at + FRAME_PREFIX_MAX, size);
+	out->tail += length + size;
 	return 0;
 }
 

@@ -26,6 +26,8 @@ long frame_next(const uint8_t *data, size_t length, size_t cap, const uint8_t **
 
 /* Appends a message with its prefix. -ENOSPC: no room. */
 int frame_put(struct buf *out, const ProtobufCMessage *message);
+/* The same for a message that is known to pack to `bound` bytes at most: it is not measured first. */
+int frame_put_bounded(struct buf *out, const ProtobufCMessage *message, size_t bound);
 
 /*
  * Unpacks through an arena: zeroed memory, a hard cap, all of it given back at once. protobuf-c bounds neither recursion nor the
