@@ -16,8 +16,8 @@
 struct check_options {
 	struct option_list probe, scope, exclude, attribute;
 	const char *format;
-	bool latency, per_cpu;
-	uint64_t ring_lifecycle, ring_samples, counters_memory, queue;
+	struct probe_settings settings;
+	uint64_t ring_lifecycle, ring_samples, queue;
 };
 
 #define FIELD(name) offsetof(struct check_options, name)
@@ -35,14 +35,15 @@ static const struct option_def table[] = {
 	 0, 0},
 	{"attribute", OPTION_LIST, "KEY=VALUE", "as for run: k8s.pod.uid=... finds the pod",
 	 FIELD(attribute), 0, 0},
-	{"latency", OPTION_FLAG, NULL, "check for run --latency", FIELD(latency), 0, 0},
-	{"per-cpu", OPTION_FLAG, NULL, "count the memory of run --per-cpu", FIELD(per_cpu), 0, 0},
+	{"latency", OPTION_FLAG, NULL, "check for run --latency", FIELD(settings.latency), 0, 0},
+	{"per-cpu", OPTION_FLAG, NULL, "count the memory of run --per-cpu", FIELD(settings.per_cpu),
+	 0, 0},
 	{"ring-lifecycle", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 512k)",
 	 FIELD(ring_lifecycle), 4096, 1ull << 30},
 	{"ring-samples", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 1M)",
 	 FIELD(ring_samples), 4096, 1ull << 30},
 	{"counters-memory", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 2M)",
-	 FIELD(counters_memory), 4096, 1ull << 30},
+	 FIELD(settings.counters_memory), 4096, 1ull << 30},
 	{"queue", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 4M)",
 	 FIELD(queue), 2097152, 1ull << 30},
 	{"format", OPTION_TEXT, "FORMAT", "table or json: an object a line (default table)",
@@ -72,6 +73,20 @@ static int choose_probes(const struct option_list *list, uint32_t *ret_probes)
 	for (size_t i = 0; i < probe_count && !list->count; i++)
 		chosen |= (uint32_t)probes[i].by_default << i;
 	*ret_probes = chosen;
+	return 0;
+}
+
+static int choose_rings(const struct check_options *options, struct check_question *question)
+{
+	static const char *const names[RINGS] = {"--ring-lifecycle", "--ring-samples"};
+
+	question->ring_bytes[RING_LIFECYCLE] = options->ring_lifecycle;
+	question->ring_bytes[RING_SAMPLES] = options->ring_samples;
+	for (size_t i = 0; i < RINGS; i++) {
+		if (question->ring_bytes[i] & (question->ring_bytes[i] - 1))
+			return wrong(names[i], log_u64(question->ring_bytes[i]),
+				     "not a power of two", "take 64k, 512k or 1M");
+	}
 	return 0;
 }
 
@@ -117,8 +132,7 @@ static int find_scope(const struct check_options *options, struct check_question
 static uint64_t budget(const struct check_options *options)
 {
 	const struct reader_config config = {
-		.settings = {.per_cpu = options->per_cpu,
-			     .counters_memory = options->counters_memory},
+		.settings = options->settings,
 		.ring_bytes = {options->ring_lifecycle, options->ring_samples},
 	};
 
@@ -150,7 +164,10 @@ static int check(const struct check_options *options, struct check_question *que
 	code = find_scope(options, question);
 	if (code)
 		return code;
-	question->latency = options->latency;
+	code = choose_rings(options, question);
+	if (code)
+		return code;
+	question->settings = options->settings;
 	question->memory = budget(options);
 	able = check_all(report, question);
 	return report_print(report, json) || !able;
@@ -161,7 +178,7 @@ int check_main(int argc, char **argv)
 	struct check_options options = {
 		.ring_lifecycle = 512 * 1024,
 		.ring_samples = 1024 * 1024,
-		.counters_memory = 2 * 1024 * 1024,
+		.settings = {.counters_memory = 2 * 1024 * 1024, .write_sample = 1},
 		.queue = 4 * 1024 * 1024,
 	};
 	struct check_question *question;

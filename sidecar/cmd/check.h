@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probes/probe.h"
 #include "scope/scope.h"
 
 #define CHECK_LINES 64
@@ -36,7 +37,8 @@ struct check_report {
 /* What was asked. */
 struct check_question {
 	uint32_t probes; /* bit number = probe */
-	bool latency;
+	struct probe_settings settings;
+	size_t ring_bytes[RINGS];
 	struct scope scope;
 	bool scope_known;
 	struct scope_error scope_error; /* where it is not */
@@ -50,6 +52,12 @@ struct check_line *check_add(struct check_report *report, const char *check, con
 
 /* Adds all lines. True: each asked probe can run on the asked scope. */
 bool check_all(struct check_report *report, const struct check_question *question);
+
+/*
+ * Starts a probe on the scope for a moment, the only proof that it can run. Fills ret_how as
+ * `ready` would say it. 0 or -errno (logged).
+ */
+int check_start(const struct check_question *question, uint32_t probe, char ret_how[PROBE_HOW]);
 
 /* Prints to stdout. 0 or -errno. */
 int check_print_table(const struct check_report *report, bool colour);

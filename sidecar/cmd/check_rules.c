@@ -8,27 +8,7 @@
 #include <string.h>
 #include <linux/capability.h>
 
-#include "cmd/check.h"
-#include "kernel/features.h"
-#include "kernel/privileges.h"
-#include "probes/probe.h"
-
-#define PROCESS	    (1u << PROBE_PROCESS)
-#define GETADDRINFO (1u << PROBE_GETADDRINFO)
-#define SYSCALLS    (1u << PROBE_WRITE | 1u << PROBE_SYSCALLS)
-#define ALL	    (PROCESS | GETADDRINFO | SYSCALLS)
-
-/* What is known when the probes' lines are made. */
-struct findings {
-	struct check_report *report;
-	const struct check_question *question;
-	struct privileges privileges;
-	struct features features;
-	uint32_t broken;	     /* probes that can't run */
-	const char *needs[PROBES];   /* the first thing that each of them lacks */
-	const char *without[PROBES]; /* what each does without */
-	const char *blocked;	     /* the privilege without which nothing could be tried */
-};
+#include "cmd/check_findings.h"
 
 /* One kernel feature. `needed` can't run without it, `degraded` can. */
 struct rule {
@@ -69,96 +49,6 @@ static const struct rule rules[] = {
 	 "boot a kernel with cf6cb56ef244 (seccomp passes the return probe's system call)"},
 };
 
-static void probes_lack(struct findings *findings, uint32_t mask, const char *name)
-{
-	for (size_t i = 0; i < PROBES; i++) {
-		if (mask & 1u << i && !findings->needs[i])
-			findings->needs[i] = name;
-	}
-	findings->broken |= mask;
-}
-
-static void probes_without(struct findings *findings, uint32_t mask, const char *what)
-{
-	for (size_t i = 0; i < PROBES; i++) {
-		if (mask & 1u << i && !findings->without[i])
-			findings->without[i] = what;
-	}
-}
-
-static void block(struct findings *findings, const char *name)
-{
-	probes_lack(findings, ALL, name);
-	if (!findings->blocked)
-		findings->blocked = name;
-}
-
-static void check_bpf(struct findings *findings)
-{
-	static const struct {
-		const char *why, *todo;
-	} texts[] = {
-		[BPF_REACHED] = {"the system call reaches the kernel", NULL},
-		[BPF_FILTERED] =
-			{"the capability is held, and yet it is refused: a seccomp filter",
-			 "--security-opt seccomp=unconfined, or a profile that allows bpf and "
-			 "perf_event_open; or a newer engine, whose default follows CAP_BPF"},
-		[BPF_NO_CAPABILITY] =
-			{"neither CAP_BPF nor CAP_SYS_ADMIN is held",
-			 "run as root, with --cap-add BPF --cap-add PERFMON (or SYS_ADMIN)"},
-		[BPF_NO_USER_NS] =
-			{"the capabilities are held in a user namespace, where they do not count",
-			 "run it in the initial user namespace: not rootless"},
-		[BPF_REFUSED] = {"refused, although the capability is held and no filter is seen",
-				 "look for a security module's denial in the kernel log"},
-		[BPF_ABSENT] = {"this kernel has no bpf()",
-				"boot a kernel with CONFIG_BPF_SYSCALL=y"},
-	};
-	enum bpf_access access = findings->privileges.bpf;
-
-	check_add(findings->report, "requirement", "bpf",
-		  access == BPF_REACHED ? CHECK_OK : CHECK_NO, texts[access].todo, "%s",
-		  texts[access].why);
-	if (access != BPF_REACHED)
-		block(findings, "bpf");
-}
-
-static void check_capability(struct findings *findings, unsigned int capability, const char *name,
-			     const char *without)
-{
-	const struct privileges *privileges = &findings->privileges;
-	char todo[64];
-
-	if (privileges_have(privileges, capability)) {
-		check_add(findings->report, "requirement", name, CHECK_OK, NULL, "held");
-		return;
-	}
-	snprintf(todo, sizeof(todo), privileges->initial_user_ns ? "--cap-add %s" : "not rootless",
-		 name + 4);
-	check_add(findings->report, "requirement", name, without ? CHECK_DEGRADED : CHECK_NO, todo,
-		  "%s%s%s",
-		  privileges->initial_user_ns ? "not held" : "does not count in a user namespace",
-		  without ? ": " : "", without ? without : "");
-	if (without)
-		probes_without(findings, GETADDRINFO, without);
-	else
-		block(findings, name);
-}
-
-static void check_lockdown(struct findings *findings)
-{
-	const char *state = findings->privileges.lockdown;
-	bool forbids = strcmp(state, "confidentiality") == 0;
-
-	check_add(findings->report, "requirement", "lockdown", forbids ? CHECK_NO : CHECK_OK,
-		  forbids ? "boot with lockdown=integrity" : NULL, "%s",
-		  forbids  ? "confidentiality: programs may not read kernel memory"
-		  : *state ? state
-			   : "not visible from here");
-	if (forbids)
-		probes_lack(findings, ALL, "lockdown");
-}
-
 static const char *error_text(int err)
 {
 	return err == -EOPNOTSUPP ? "not on this kernel" : strerror(-err);
@@ -184,8 +74,8 @@ static void check_rule(struct findings *findings, const struct rule *rule)
 		  needed || !rule->needed ? rule->todo : NULL, "%s%s%s", error_text(err),
 		  rule->without && !needed ? ": " : "",
 		  rule->without && !needed ? rule->without : "");
-	probes_lack(findings, rule->needed, rule->name);
-	probes_without(findings, rule->degraded, rule->without);
+	findings_lack(findings, rule->needed, rule->name);
+	findings_without(findings, rule->degraded, rule->without);
 }
 
 static void check_uprobe(struct findings *findings)
@@ -198,7 +88,7 @@ static void check_uprobe(struct findings *findings)
 	} else if (!err[FEATURE_UPROBE_PERF]) {
 		check_add(findings->report, "requirement", "uprobe", CHECK_DEGRADED, NULL,
 			  "perf_uprobe: a perf event for each library");
-		probes_without(findings, GETADDRINFO, "an event for each library");
+		findings_without(findings, GETADDRINFO, "an event for each library");
 	} else if (findings->blocked) {
 		check_add(findings->report, "requirement", "uprobe", CHECK_NO, NULL,
 			  "can't be tried without %s", findings->blocked);
@@ -208,7 +98,7 @@ static void check_uprobe(struct findings *findings)
 			  "of --probe",
 			  "neither uprobe_multi nor perf events: %s",
 			  error_text(err[FEATURE_UPROBE_PERF]));
-		probes_lack(findings, GETADDRINFO, "uprobe");
+		findings_lack(findings, GETADDRINFO, "uprobe");
 	}
 }
 
@@ -230,7 +120,7 @@ static void check_files(struct findings *findings)
 		  "share it: --pid=container:NAME, shareProcessNamespace or hostPID; nothing, if "
 		  "none runs yet",
 		  "%s", none);
-	probes_without(findings, GETADDRINFO, none);
+	findings_without(findings, GETADDRINFO, none);
 }
 
 static void check_latency(struct findings *findings)
@@ -241,7 +131,7 @@ static void check_latency(struct findings *findings)
 		  err ? "leave --latency out" : NULL, "%s",
 		  err ? error_text(err) : "--latency can keep each call's start");
 	if (err)
-		probes_lack(findings, SYSCALLS, "task_storage");
+		findings_lack(findings, SYSCALLS, "task_storage");
 }
 
 static void check_scope(struct findings *findings)
@@ -251,7 +141,7 @@ static void check_scope(struct findings *findings)
 	if (!question->scope_known) {
 		check_add(findings->report, "scope", "scope", CHECK_NO, question->scope_error.todo,
 			  "%s", question->scope_error.what);
-		probes_lack(findings, ALL, "scope");
+		findings_lack(findings, ALL, "scope");
 		return;
 	}
 	for (size_t i = 0; i < question->scope.count; i++) {
@@ -283,36 +173,40 @@ static void check_memory(struct findings *findings)
 		mib, charged ? "; this kernel charges maps to RLIMIT_MEMLOCK, which is less" : "");
 	line->bytes = question->memory;
 	if (charged)
-		probes_lack(findings, ALL, "memory");
+		findings_lack(findings, ALL, "memory");
 }
 
-static void check_probe(struct findings *findings, size_t probe)
+static void check_probe(struct findings *findings, uint32_t probe)
 {
-	const char *uprobe = probe != PROBE_GETADDRINFO			    ? ""
-			     : findings->features.err[FEATURE_UPROBE_MULTI] ? ", perf_uprobe"
-									    : ", uprobe_multi";
+	const char *without = findings->without[probe];
+	const char *name = probes[probe].name;
+	char how[PROBE_HOW] = "";
+	int err;
 
-	if (findings->broken & 1u << probe)
-		check_add(findings->report, "probe", probes[probe].name, CHECK_NO, NULL,
-			  "needs %s, see above", findings->needs[probe]);
-	else if (findings->without[probe])
-		check_add(findings->report, "probe", probes[probe].name, CHECK_DEGRADED, NULL,
-			  "tp_btf%s; %s", uprobe, findings->without[probe]);
-	else
-		check_add(findings->report, "probe", probes[probe].name, CHECK_OK, NULL, "tp_btf%s",
-			  uprobe);
+	if (findings->broken & 1u << probe) {
+		check_add(findings->report, "probe", name, CHECK_NO, NULL, "needs %s, see above",
+			  findings->needs[probe]);
+		return;
+	}
+	err = check_start(findings->question, probe, how);
+	if (err) {
+		check_add(findings->report, "probe", name, CHECK_NO, "leave it out of --probe",
+			  "this kernel refuses its programs: %s", strerror(-err));
+		findings->broken |= 1u << probe;
+		return;
+	}
+	check_add(findings->report, "probe", name, without ? CHECK_DEGRADED : CHECK_OK, NULL,
+		  "%s%s%s", how, without ? "; " : "", without ? without : "");
 }
 
 bool check_all(struct check_report *report, const struct check_question *question)
 {
 	struct findings findings = {.report = report, .question = question};
 
+	features_quiet();
 	privileges_read(&findings.privileges);
 	features_probe(&findings.features);
-	check_bpf(&findings);
-	check_capability(&findings, CAP_BPF, "CAP_BPF", NULL);
-	check_capability(&findings, CAP_PERFMON, "CAP_PERFMON", NULL);
-	check_lockdown(&findings);
+	findings_privileges(&findings);
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		if (rules[i].feature == FEATURE_URETPROBE && !(question->probes & GETADDRINFO))
 			continue;
@@ -320,17 +214,14 @@ bool check_all(struct check_report *report, const struct check_question *questio
 	}
 	if (question->probes & GETADDRINFO) {
 		check_uprobe(&findings);
-		check_capability(&findings, CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
-				 "libraries of other users' processes can't be reached");
-		check_capability(&findings, CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
-				 "libraries in unreadable directories can't be reached");
+		findings_file_privileges(&findings);
 		check_files(&findings);
 	}
-	if (question->latency && question->probes & SYSCALLS)
+	if (question->settings.latency && question->probes & SYSCALLS)
 		check_latency(&findings);
 	check_scope(&findings);
 	check_memory(&findings);
-	for (size_t i = 0; i < probe_count; i++) {
+	for (uint32_t i = 0; i < probe_count; i++) {
 		if (question->probes & 1u << i)
 			check_probe(&findings, i);
 	}

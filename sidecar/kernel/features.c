@@ -229,6 +229,11 @@ static void probe_by_btf(struct features *features)
 	btf__free(btf);
 }
 
+void features_quiet(void)
+{
+	libbpf_set_print(NULL);
+}
+
 void features_probe(struct features *ret_features)
 {
 	struct features features = {};

@@ -34,4 +34,7 @@ struct features {
 /* Never fails: what can't be tried is not there. Forks a child for FEATURE_URETPROBE. */
 void features_probe(struct features *ret_features);
 
+/* From now on libbpf prints nothing: a refusal is ours to tell. */
+void features_quiet(void);
+
 #endif

@@ -56,11 +56,11 @@ class Root:
 
 @pytest.fixture
 def check(binary):
-    def run(*args, scope=(), before=(), **options):
+    def run(*args, scope=(), before=(), probe="process", **options):
         scopes = [part for one in ([scope] if isinstance(scope, str) else scope) for part in ("--scope", one)]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")}
         done = subprocess.run(
-            [*before, str(binary), "check", "--format", "json", *scopes, *args],
+            [*before, str(binary), "check", "--format", "json", "--probe", probe, *scopes, *args],
             stdin=subprocess.DEVNULL, capture_output=True, env=environment, timeout=60, **options
         )
         return Answer(done)
@@ -486,7 +486,7 @@ def test_capabilities_of_a_user_namespace_do_not_count(check):
 def test_bpf_and_perfmon_alone_are_enough_but_for_others_files(check, new_cgroup):
     keep = "cap_bpf,cap_perfmon"
     answer = check(
-        "--probe", "process,syscalls,write", scope=f"id:{new_cgroup('least').id}",
+        probe="process,syscalls,write", scope=f"id:{new_cgroup('least').id}",
         before=["setpriv", f"--bounding-set=-all,+{keep.replace('cap_', '').replace(',', ',+')}",
                 f"--inh-caps=-all,+{keep.replace('cap_', '').replace(',', ',+')}",
                 f"--ambient-caps=-all,+{keep.replace('cap_', '').replace(',', ',+')}"],
@@ -508,3 +508,11 @@ def test_the_table_is_aligned_and_plain_in_a_pipe(binary):
     assert b"\033" not in done.stdout
     lines = [line for line in done.stdout.decode().splitlines() if not line.startswith(" ")]
     assert len({line.index(f"  {line.split()[2]} ") for line in lines}) == 1
+
+
+def test_every_probe_runs_here_and_says_how(check, new_cgroup):
+    answer = check("--latency", scope=f"id:{new_cgroup('all').id}", probe="process,getaddrinfo,syscalls,write")
+    assert answer.code == 0, f"{answer.lines}\n{answer.stderr}"
+    assert [probe["name"] for probe in answer.lines_of("probe")] == ["process", "getaddrinfo", "write", "syscalls"]
+    assert {probe["state"] for probe in answer.lines_of("probe")} <= {"ok", "degraded"}
+    assert all(probe["why"] for probe in answer.lines_of("probe"))
