@@ -12,7 +12,8 @@
 #include "net/sender.h"
 #include "probes/probe.h"
 
-#define FIELD(name) offsetof(struct run_options, name)
+#define ATTRIBUTES_MAX 3000
+#define FIELD(name)    offsetof(struct run_options, name)
 
 static const struct option_def run_table[] = {
 	{"probe", OPTION_COMMA_LIST, "NAME",
@@ -114,6 +115,7 @@ static int plan_ring(const char *option, uint64_t bytes)
 static int plan_attributes(struct run_plan *plan)
 {
 	const struct option_list *list = &plan->options.attribute;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const char *equals = strchr(list->value[i], '=');
@@ -126,6 +128,12 @@ static int plan_attributes(struct run_plan *plan)
 			.value = {equals + 1, strlen(equals + 1)},
 		};
 	}
+	for (size_t i = 0; i < list->count; i++)
+		bytes += strlen(list->value[i]);
+	if (bytes > ATTRIBUTES_MAX)
+		return wrong("--attribute", list->value[list->count - 1],
+			     "all attributes together are longer than 3000 bytes",
+			     "leave some out: a collector takes a Hello of 4 KiB");
 	return 0;
 }
 
