@@ -34,7 +34,7 @@ static uint8_t *begin_member(struct json *json, const char *key, const char *suf
 		return at;
 	/* Keys are short: a call of memcpy costs more than these loops. */
 	*at++ = '"';
-	for (size_t i = 0; key[i] && i < KEY_MAX - 16; i++)
+	for (size_t i = 0; i < KEY_MAX - 16 && key[i]; i++)
 		*at++ = (uint8_t)key[i];
 	for (; *suffix; suffix++)
 		*at++ = (uint8_t)*suffix;
@@ -122,7 +122,9 @@ void json_texts(struct json *json, const char *key, const struct row_text *texts
 void json_entry(struct json *json, struct row_text key, struct row_text text)
 {
 	char suffixed[512];
-	size_t length = key.length < sizeof(suffixed) - 4 ? key.length : sizeof(suffixed) - 4;
+	size_t length = key.length < sizeof(suffixed) - sizeof("_b64")
+				? key.length
+				: sizeof(suffixed) - sizeof("_b64");
 
 	json_text(json, NULL, key);
 	keep(json, buf_put(json->out, ":", 1));
@@ -130,7 +132,7 @@ void json_entry(struct json *json, struct row_text key, struct row_text text)
 	if (utf8_valid(text.data, text.length))
 		return;
 	memcpy(suffixed, key.data, length);
-	memcpy(suffixed + length, "_b64", 4);
+	memcpy(suffixed + length, "_b64", sizeof("_b64"));
 	json_text(json, NULL, (struct row_text){suffixed, length + 4});
 	keep(json, buf_put(json->out, ":", 1));
 	keep(json, text_put_base64(json->out, text.data, text.length));
