@@ -18,7 +18,10 @@ from harness.cgroup import Cgroup
 ID_A = "a" * 64
 ID_B = "a" * 63 + "b"
 UID = "d1f5a2c4-0b7e-4c7a-9a53-0f6b1c2d3e4f"
-PRIVATE = "mount -t proc proc /proc && umount -R -l /sys/fs/cgroup && exec \"$@\""
+PRIVATE = """mount -t proc proc /proc
+for point in $(awk '$3 ~ /^cgroup/ { print $2 }' /proc/mounts); do umount -l "$point"; done
+exec "$@"
+"""
 
 _number = itertools.count(1)
 
