@@ -50,8 +50,8 @@ struct row {
 	struct row_cell cell[ROW_CELLS];
 	struct buf details;
 	unsigned int depth;
-	unsigned int
-		skip_depth; /* not 0: inside an object that tables leave out, begun at this depth */
+	/* Not 0: inside an object that tables leave out, begun at this depth. */
+	unsigned int skip_depth;
 	int err;
 
 	/* The second that was formatted last. */
