@@ -79,13 +79,12 @@ def born(records):
 
 @pytest.mark.parametrize("turn", range(3))
 def test_the_snapshot_and_the_live_events_have_neither_holes_nor_duplicates(sidecar, run, cgroup, turn):
-    churn = [run("short_processes", 400, 400, cgroup=cgroup) for _ in range(2)]
+    churn = [run("short_processes", 20000, 400, cgroup=cgroup) for _ in range(2)]
     sleepers = [run("proc_shapes", "wait", cgroup=cgroup) for _ in range(20)]
-    for one in churn + sleepers:
-        one.go() if one in churn else None
     side = sidecar(probe="process")
+    side.wait_for("fork", count=400)
     for one in churn:
-        one.finish(deadline=60)
+        one.terminate().finish()
     for one in sleepers:
         one.go().finish()
     side.wait_for("exit", count=len(sleepers), where=lambda record: record["pid"] in {one.pid for one in sleepers})
@@ -94,15 +93,19 @@ def test_the_snapshot_and_the_live_events_have_neither_holes_nor_duplicates(side
     assert side.kind("fork"), "nothing began after the start"
     for (pid, _), records in identities(side).items():
         births = born(records)
-        assert len(births) == 1, f"{pid} is born {len(births)} times: {records}"
+        assert len(births) <= 1, f"{pid} is born {len(births)} times: {records}"
+        # Between the attachment and its turn in the snapshot a process may exec, and is known by that; or it is gone.
+        first = records[0]
+        known = first["kind"] != "exit" or len(records) == 1
+        assert known and births in ([], [first]), f"{pid} was not known before: {records}"
         assert len([one for one in records if one["kind"] == "exit"]) <= 1, f"{pid} ends twice: {records}"
-        assert records[0] is births[0], f"{pid} did something before it was: {records}"
         # What is in the snapshot may have ended meanwhile; but nothing comes after the end.
         kinds = [one["kind"] for one in records]
         assert "exit" not in kinds[:-1], f"{pid} goes on after its end: {records}"
-    known = {pid for pid, _ in identities(side)}
-    for one in churn + sleepers:
-        assert one.pid in known
+    for one in sleepers:
+        assert [record.get("snapshot") for record in side.kind("exec", pid=one.pid)] == [True]
+    births = [born(records) for records in identities(side).values()]
+    assert births.count([]) <= 5, "more than a few slipped in between the attachment and the snapshot"
 
 
 def test_a_process_of_the_snapshot_that_ends_at_once_ends_once(sidecar, run, cgroup):

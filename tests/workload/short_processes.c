@@ -2,10 +2,11 @@
 /*
  * short_processes COUNT PER_SECOND: fork, exec and exit of this program as a child, COUNT times,
  * at most PER_SECOND (0: as fast as it goes), up to 16 at once. The child `short_processes child
- * I` leaves with code I % 200. Reports every child's pid and code.
+ * I` leaves with code I % 200. SIGTERM ends it early. Reports every child's pid and code.
  */
 #include "workload.h"
 
+#include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -13,6 +14,14 @@
 
 static pid_t *pids;
 static int *codes;
+
+static volatile sig_atomic_t stop;
+
+static void on_term(int number)
+{
+	(void)number;
+	stop = 1;
+}
 
 static long long now_ns(void)
 {
@@ -25,8 +34,11 @@ static long long now_ns(void)
 static void reap_one(long started)
 {
 	int status;
-	pid_t pid = waitpid(-1, &status, 0);
+	pid_t pid;
 
+	do {
+		pid = waitpid(-1, &status, 0);
+	} while (pid < 0 && errno == EINTR);
 	for (long i = started - 1; i >= 0; i--) {
 		if (pids[i] == pid && codes[i] < 0) {
 			codes[i] = WIFEXITED(status) ? WEXITSTATUS(status) : WORKLOAD_FAILED;
@@ -69,9 +81,14 @@ int main(int argc, char **argv)
 	codes = calloc((size_t)count, sizeof(*codes));
 	if (!pids || !codes)
 		die("calloc");
+	signal(SIGTERM, on_term);
 	gate_wait();
 	begin = now_ns();
 	for (long i = 0; i < count; i++) {
+		if (stop) {
+			count = i;
+			break;
+		}
 		long long wait =
 			per_second ? begin + i * (1000000000LL / per_second) - now_ns() : 0;
 

@@ -2,6 +2,7 @@
 """`ringside run` with JSON lines on stdout: started, watched, stopped."""
 
 import collections
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,9 @@ import subprocess
 import threading
 
 from harness import logfmt, until
+
+F_SETPIPE_SZ = 1031
+PIPE_BYTES = 1 << 20
 
 
 class Sidecar:
@@ -23,7 +27,9 @@ class Sidecar:
         command += map(str, args)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")}
         self.command = command
-        self.records = []
+        self._records = []
+        self._unread = collections.deque()  # what the thread took from the pipe; parsed when somebody asks
+        self._partial = b""  # the beginning of a line
         self.errors = []  # stderr, line by line
         self.garbage = []  # stdout that is no JSON object
         self.done = None
@@ -31,23 +37,40 @@ class Sidecar:
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
         )
+        fcntl.fcntl(self.process.stdout, F_SETPIPE_SZ, PIPE_BYTES)
         self.pid = self.process.pid
         self._threads = [
-            threading.Thread(target=self._read_records, daemon=True),
+            threading.Thread(target=self._drain, daemon=True),
             threading.Thread(target=self._read_errors, daemon=True),
         ]
         for thread in self._threads:
             thread.start()
 
-    def _read_records(self):
-        for line in self.process.stdout:
-            try:
-                record = json.loads(line.decode("utf-8"))
-                assert isinstance(record, dict)
-            except (ValueError, AssertionError):
-                self.garbage.append(line)
-                continue
-            self.records.append(record)
+    def _drain(self):
+        """As fast as it goes: a slow reader of stdout would cost the sidecar records."""
+        while True:
+            chunk = os.read(self.process.stdout.fileno(), PIPE_BYTES)
+            if not chunk:
+                return
+            self._unread.append(chunk)
+
+    @property
+    def records(self):
+        """All records so far."""
+        while self._unread:
+            *lines, self._partial = (self._partial + self._unread.popleft()).split(b"\n")
+            for line in lines:
+                self._parse(line)
+        return self._records
+
+    def _parse(self, line):
+        try:
+            record = json.loads(line.decode("utf-8"))
+            assert isinstance(record, dict)
+        except (ValueError, AssertionError):
+            self.garbage.append(line)
+        else:
+            self._records.append(record)
 
     def _read_errors(self):
         for line in self.process.stderr:
@@ -60,12 +83,12 @@ class Sidecar:
         """Records of these kinds so far whose fields have these values."""
         return [
             record
-            for record in list(self.records)
+            for record in self.records
             if record.get("kind") in kinds and all(record.get(key) == value for key, value in fields.items())
         ]
 
     def state(self):
-        kinds = collections.Counter(record.get("kind") for record in list(self.records))
+        kinds = collections.Counter(record.get("kind") for record in self.records)
         return (
             f"{' '.join(self.command)}\n  records: {dict(kinds)}\n  last: {self.records[-3:]}\n"
             f"  exit status: {self.process.poll()}\n  stderr:\n    " + "\n    ".join(self.errors[-15:])
@@ -124,6 +147,10 @@ class Sidecar:
             self.kill()
             raise AssertionError(f"it did not end within 20 s of signal {number}\n{self.state()}") from None
         self._join()
+        _ = self.records  # parses the rest
+        if self._partial:
+            self.garbage.append(self._partial)  # a line without its end
+            self._partial = b""
         done = self.messages("done")
         self.done = done[-1] if done else None
         return self
