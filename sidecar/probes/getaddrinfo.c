@@ -112,7 +112,8 @@ static void look(struct getaddrinfo_state *state, struct pending *pending)
 	}
 	if (notice->kind == NOTICE_DLOPEN) {
 		if (!pending->seen)
-			report(pending, "it ended before the library that it opened could be looked at");
+			report(pending,
+			       "it ended before the library that it opened could be looked at");
 		pending->active = false;
 		return;
 	}

@@ -52,6 +52,26 @@ static void read_symbols(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, st
 	}
 }
 
+static void read_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct image *image)
+{
+	Elf_Data *data = elf_getdata(section, NULL);
+	GElf_Dyn entry;
+
+	for (int i = 0; data && gelf_getdyn(data, i, &entry) && entry.d_tag != DT_NULL; i++) {
+		const char *name;
+
+		if (entry.d_tag == DT_RPATH || entry.d_tag == DT_RUNPATH)
+			image->searches = true;
+		if (entry.d_tag != DT_NEEDED)
+			continue;
+		name = elf_strptr(elf, header->sh_link, entry.d_un.d_val);
+		if (!name || strlen(name) >= IMAGE_NAME || image->needed_count == IMAGE_NEEDED)
+			image->searches = true;
+		else
+			snprintf(image->needed[image->needed_count++], IMAGE_NAME, "%s", name);
+	}
+}
+
 static void read_sections(Elf *elf, struct image *image)
 {
 	Elf_Scn *section = NULL;
@@ -68,6 +88,8 @@ static void read_sections(Elf *elf, struct image *image)
 		name = elf_strptr(elf, names, header.sh_name);
 		if (name && !strcmp(name, ".go.buildinfo"))
 			image->is_go = true;
+		if (header.sh_type == SHT_DYNAMIC)
+			read_dynamic(elf, section, &header, image);
 		if (header.sh_type == SHT_DYNSYM ||
 		    (header.sh_type == SHT_SYMTAB && !image->interpreter[0] &&
 		     !image->getaddrinfo && header.sh_size <= SYMTAB_MAX))

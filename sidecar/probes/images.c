@@ -18,6 +18,7 @@
 
 #define FILES 1024 /* looked at; past it, the oldest that has no probe is forgotten */
 #define LINKS 3
+#define NAMES 64 /* libraries of one process */
 
 struct known_file {
 	uint64_t inode;
@@ -252,10 +253,68 @@ static const char *const libcs[] = {
 };
 #define LIBCS (sizeof(libcs) / sizeof(libcs[0]))
 
+/* Names of libraries, each once, that are still to be found. */
+struct names {
+	char name[NAMES][IMAGE_NAME];
+	size_t count;
+	bool more; /* than fit, or that a search path of the file's own leads to */
+};
+
+static void add_names(struct names *names, const struct image *image)
+{
+	names->more |= image->searches;
+	for (size_t i = 0; i < image->needed_count; i++) {
+		size_t at = 0;
+
+		while (at < names->count && strcmp(names->name[at], image->needed[i]))
+			at++;
+		if (at < names->count)
+			continue;
+		if (names->count == NAMES)
+			names->more = true;
+		else
+			memcpy(names->name[names->count++], image->needed[i], IMAGE_NAME);
+	}
+}
+
+/* Where the loader looks when nothing tells it otherwise. */
+static bool look_library(struct images *images, uint32_t root_pid, struct names *names, size_t at,
+			 struct images_look *look)
+{
+	static const char *const directories[] = {
+		"lib/x86_64-linux-gnu",
+		"usr/lib/x86_64-linux-gnu",
+		"lib/aarch64-linux-gnu",
+		"lib64",
+		"usr/lib64",
+		"lib",
+		"usr/lib",
+		"usr/local/lib",
+	};
+	char path[IMAGE_NAME + 64];
+	struct image image;
+
+	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s", directories[i], names->name[at]);
+		fd = open_under(root_pid, path);
+		if (fd < 0)
+			continue;
+		add_to_look(look, look_fd(images, fd));
+		if (!image_read(fd, &image))
+			add_names(names, &image);
+		close(fd);
+		return true;
+	}
+	return false;
+}
+
 void images_look_path(struct images *images, uint32_t root_pid, const char *path, uint64_t inode,
 		      struct images_look *ret_look)
 {
 	const int fd = open_under(root_pid, path);
+	struct names names = {.count = 0};
 	struct image image;
 	struct stat status;
 
@@ -272,8 +331,15 @@ void images_look_path(struct images *images, uint32_t root_pid, const char *path
 	if (!image.interpreter[0])
 		return;
 	look_under(images, root_pid, image.interpreter, ret_look);
-	for (size_t i = 0; i < LIBCS; i++)
-		look_under(images, root_pid, libcs[i], ret_look);
+	add_names(&names, &image);
+	for (size_t i = 0; i < names.count; i++) {
+		/* musl's libc is its interpreter. */
+		if (strstr(image.interpreter, "/ld-musl") && !strncmp(names.name[i], "libc.", 5))
+			continue;
+		if (!look_library(images, root_pid, &names, i, ret_look))
+			names.more = true;
+	}
+	ret_look->unresolved = names.more;
 }
 
 void images_look_root(struct images *images, uint32_t root_pid)

@@ -24,6 +24,7 @@ struct images_look {
 	bool alive;	    /* its map could be read */
 	size_t found;	    /* mapped files that have the function */
 	uint64_t newest_ns; /* when the last of these was attached, CLOCK_BOOTTIME */
+	bool unresolved;    /* by path: one of its libraries could not be found */
 	bool unseen; /* its own executable has a resolver that we can't see, or is of another class */
 };
 
@@ -36,7 +37,7 @@ size_t images_count(const struct images *images);
 /* Looks at all files that the process maps as code. `pid` as our /proc numbers it. */
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
 /*
- * A process that is gone: looks at its executable, its interpreter and the libc beside it, by path under the root of
+ * A process that is gone: looks at its executable, its interpreter and the libraries that they name, by path under the root of
  * `root_pid` (0: our own root). Where `inode` is not 0, only if that is the file's.
  */
 void images_look_path(struct images *images, uint32_t root_pid, const char *path, uint64_t inode,
