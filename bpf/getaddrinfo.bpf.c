@@ -63,12 +63,14 @@ struct {
 	__type(value, struct call_stack);
 } call_stacks SEC(".maps");
 
-/* Images whose libraries the reader has attached to. */
+/* Images whose libraries the reader has attached to, and when they were looked at: files are replaced under a running host,
+ * so an image is looked at again from time to time. */
+#define LOOK_AGAIN_NS 5000000000ull
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 2048);
 	__type(key, struct image_key);
-	__type(value, __u8);
+	__type(value, __u64);
 } known_images SEC(".maps");
 
 struct {
@@ -445,14 +447,20 @@ int BPF_PROG(getaddrinfo_exec, struct task_struct *task, int old_pid, struct lin
 	const struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
 	struct image_key image = {};
 	struct scope_match match;
+	__u64 *looked, now;
 
 	forget_task();
 	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	image.inode = BPF_CORE_READ(inode, i_ino);
 	image.device = BPF_CORE_READ(inode, i_sb, s_dev);
-	if (!bpf_map_lookup_elem(&known_images, &image))
-		send_notice(NOTICE_EXEC, &image, BPF_CORE_READ(bprm, interp));
+	now = bpf_ktime_get_boot_ns();
+	looked = bpf_map_lookup_elem(&known_images, &image);
+	if (looked && now - *looked < LOOK_AGAIN_NS)
+		return 0;
+	if (looked)
+		*looked = now;
+	send_notice(NOTICE_EXEC, &image, BPF_CORE_READ(bprm, interp));
 	return 0;
 }
 

@@ -64,12 +64,12 @@ static void report(struct pending *pending, const char *why)
 
 static void settle(struct getaddrinfo_state *state, struct pending *pending)
 {
-	const uint8_t one = 1;
+	const uint64_t now = clock_boottime_ns();
 
 	pending->active = false;
 	if (pending->notice.kind == NOTICE_EXEC)
 		bpf_map_update_elem(bpf_map__fd(state->skeleton->maps.known_images),
-				    &pending->notice.image, &one, BPF_ANY);
+				    &pending->notice.image, &now, BPF_ANY);
 }
 
 /* What one look says of the process: whether calls may have been missed. */
