@@ -99,7 +99,7 @@ BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(DEPS_BUILT)
 	$(say) BPF $<
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@.full
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.full
 	$(Q)$(BPFTOOL) gen object $@ $@.full
 	@rm -f $@.full
 
@@ -136,7 +136,7 @@ $(B)/ringside.debug: $(OBJECTS) $(B)/obj/ringside.pb-c.o | $(DEPS_BUILT)
 $(B)/obj/%.o: %.c | $(DEPS_BUILT) $(GENERATED)
 	$(say) CC $<
 	@mkdir -p $(@D)
-	$(Q)$(MUSL_CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(MUSL_CC) $(CFLAGS) -MD -MP -c $< -o $@
 
 $(B)/obj/ringside.pb-c.o: $(PB).c | $(DEPS_BUILT)
 	$(say) CC $<

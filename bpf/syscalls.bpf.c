@@ -57,9 +57,23 @@ struct iovec {
 #define IOV_CHUNK 8
 #define IOV_MAX	  1024
 
-static __always_inline bool is_ia32(const struct task_struct *task)
+/* bpf_get_current_task_btf: 5.11; its fields are read without a helper. */
+static __always_inline bool is_ia32(void)
 {
-	return task->thread_info.status & TS_COMPAT;
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_info.status) &
+	       TS_COMPAT;
+}
+
+/* The registers with which the task entered the kernel. bpf_task_pt_regs: 5.15; before it, the end of a stack of 16 KiB. */
+#define THREAD_SIZE 16384
+static __always_inline const struct pt_regs *entry_regs(void)
+{
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return (const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), stack) + THREAD_SIZE -
+	       bpf_core_type_size(struct pt_regs);
 }
 
 static __always_inline struct syscall_count *count_row(const struct syscall_key *key)
@@ -210,7 +224,6 @@ static __always_inline __u64 call_latency(struct task_struct *task)
 SEC("tp_btf/sys_exit")
 int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 {
-	struct task_struct *task;
 	struct scope_match match;
 	__u64 latency = 0;
 	bool ia32, vector;
@@ -223,14 +236,13 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 	}
 	if (scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
-	task = bpf_get_current_task_btf();
-	ia32 = is_ia32(task);
+	ia32 = is_ia32();
 	nr = (__s64)regs->orig_ax;
 	/* A signal handler's return has put the interrupted context's registers back, whose orig_ax is -1. */
 	if (nr == -1)
 		nr = ia32 ? 173 : 15;
 	if (timing)
-		latency = call_latency(task);
+		latency = call_latency(bpf_get_current_task_btf());
 	if (counting)
 		count_call(&match, (__u32)nr, ia32, returned, latency);
 	if (writing && is_write((__u32)nr, ia32, &vector))
@@ -257,16 +269,14 @@ int BPF_PROG(syscalls_enter, struct pt_regs *regs, long nr)
 SEC("tp_btf/sched_process_exit")
 int syscalls_process_exit(void *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct scope_match match;
 	bool ia32;
 	__u64 nr;
 
 	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
-	ia32 = is_ia32(task);
-	nr = regs->orig_ax;
+	ia32 = is_ia32();
+	nr = BPF_CORE_READ(entry_regs(), orig_ax);
 	if (ia32 ? nr == 1 || nr == 252 : nr == 60 || nr == 231)
 		count_call(&match, (__u32)nr, ia32, 0, 0);
 	return 0;

@@ -99,11 +99,13 @@ static __always_inline __u64 event_wake_flags(struct event_account *account, voi
 					      __u32 number)
 {
 	struct event_wakeup *wakeup = bpf_map_lookup_elem(&wakeups, &number);
+	__u64 nothing = 0;
 	__u32 asleep;
 
 	if (!wakeup)
 		return 0;
-	__sync_fetch_and_add(&account->lost[LOST_RING_FULL], 0);
+	barrier_var(nothing); /* or the compiler makes it an atomic OR, which 5.10 does not know */
+	__sync_fetch_and_add(&account->lost[LOST_RING_FULL], nothing);
 	asleep = *(volatile __u32 *)&wakeup->asleep;
 	if (asleep == WAKE_ANY ||
 	    (asleep == WAKE_THRESHOLD &&

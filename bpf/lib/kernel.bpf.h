@@ -124,6 +124,7 @@ struct task_struct {
 #if defined(__TARGET_ARCH_x86)
 	struct thread_info thread_info;
 #endif
+	void *stack;
 	unsigned int flags;
 	struct sched_entity se;
 	struct mm_struct *mm;

@@ -6,13 +6,11 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <bpf/libbpf.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -22,6 +20,7 @@
 #include "cmd/local.h"
 #include "cmd/reader.h"
 #include "kernel/drop.h"
+#include "kernel/features.h"
 #include "net/health.h"
 #include "net/sender.h"
 #include "spool/queue.h"
@@ -41,18 +40,6 @@ struct run {
 	struct local *local;
 	int signal_fd, health_fd;
 };
-
-static int quiet(enum libbpf_print_level level, const char *format, va_list arguments)
-{
-	char line[512];
-
-	if (level != LIBBPF_WARN || !getenv("RINGSIDE_DEBUG"))
-		return 0;
-	vsnprintf(line, sizeof(line), format, arguments);
-	line[strcspn(line, "\n")] = 0;
-	log_line(LOG_WARN, "libbpf", "text", line, NULL);
-	return 0;
-}
 
 static void make_hello(struct run *run)
 {
@@ -320,7 +307,7 @@ int run_main(int argc, char **argv)
 	if (!run)
 		return 1;
 	run->signal_fd = run->health_fd = -1;
-	libbpf_set_print(quiet);
+	features_quiet();
 	code = run_plan(argc, argv, &run->plan);
 	if (code) {
 		free(run);
