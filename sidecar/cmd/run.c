@@ -203,6 +203,24 @@ static void log_done(const struct run *run, const struct session_account *accoun
 	fprintf(stderr, "%s\n", line);
 }
 
+static void end_capture(struct run *run, const struct session_account *account)
+{
+	struct buf bye;
+	uint64_t missed;
+	int err;
+
+	if (!buf_init(&bye, 4096, 65536) && !session_put_bye(&bye, account))
+		capture_frame(run->capture, buf_head(&bye), buf_length(&bye));
+	buf_done(&bye);
+	missed = capture_missed(run->capture);
+	err = capture_close(run->capture);
+	run->capture = NULL;
+	if (err || missed)
+		log_line(LOG_WARN, "the capture is not whole", "file", run->plan.options.capture,
+			 "why", err ? strerror(-err) : "it took frames too slowly",
+			 "frames_left_out", log_u64(missed), NULL);
+}
+
 /* 0, or -errno of the output: what it did not take in time is in the line, as not acknowledged. */
 static int finish(struct run *run)
 {
@@ -223,14 +241,8 @@ static int finish(struct run *run)
 	} else {
 		err = local_finish(run->local, deadline);
 	}
-	if (run->capture) {
-		buf_init(&bye, 4096, 65536);
-		session_put_bye(&bye, &account);
-		capture_frame(run->capture, buf_head(&bye), buf_length(&bye));
-		buf_done(&bye);
-		capture_close(run->capture);
-		run->capture = NULL;
-	}
+	if (run->capture)
+		end_capture(run, &account);
 	log_done(run, &account);
 	return err;
 }
