@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image: what is in it, what it says of itself, and that it can be built by each engine."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+
+import pytest
+
+import images as image_files
+
+IMAGE_FILES = {"ringside", "LICENSE"}
+# What the engines put into every container's root.
+ENGINE_FILES = {".dockerenv", "dev", "etc", "proc", "sys"}
+
+
+def files_of(engine, image):
+    container = engine("create", image, "version").stdout.strip()
+    exported = subprocess.run([*engine.cli, "export", container], capture_output=True, check=True).stdout
+    engine("rm", container)
+    return {
+        member.name.split("/")[0]: member
+        for member in tarfile.open(fileobj=io.BytesIO(exported))
+        if member.name.split("/")[0] not in ENGINE_FILES
+    }
+
+
+def test_the_image_holds_the_binary_and_its_licence_and_nothing_else(docker, image, binary):
+    found = files_of(docker, image)
+    assert set(found) == IMAGE_FILES
+    assert found["ringside"].size == binary.stat().st_size
+    assert found["ringside"].mode & 0o111 == 0o111
+
+
+def test_the_image_says_what_it_is(docker, image):
+    config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
+    version = docker.run(image, "version").stdout.split()[1]
+    assert config["Entrypoint"] == ["/ringside"]
+    assert config["Healthcheck"]["Test"] == ["CMD", "/ringside", "health"]
+    assert config["Labels"]["org.opencontainers.image.title"] == "ringside"
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert config["Labels"]["org.opencontainers.image.version"] == version
+    tags = json.loads(docker("image", "inspect", image).stdout)[0]["RepoTags"]
+    assert {f"ringside:{version}", "ringside:latest"} <= set(tags)
+
+
+def test_podman_builds_the_same_image_where_no_docker_daemon_answers(podman, podman_image, binary):
+    found = files_of(podman, podman_image)
+    assert set(found) - {"run"} == IMAGE_FILES
+    config = json.loads(podman("image", "inspect", podman_image).stdout)[0]
+    assert config["Healthcheck"]["Test"] == ["CMD", "/ringside", "health"]
+    assert config["Config"]["Entrypoint"] == ["/ringside"]
+
+
+def test_buildah_builds_the_image_where_there_is_nothing_else(space, binary, tmp_path):
+    if not shutil.which("buildah"):
+        pytest.skip("no buildah is installed")
+    directory = space.directory / "buildah"
+    words = ["buildah", "--root", directory / "root", "--runroot", directory / "run"]
+    path = space.wrapper("buildah", *words)
+    for tool in ("dirname", "bash", "sh", "nsenter"):
+        (path / tool).symlink_to(shutil.which(tool))
+    done = subprocess.run(
+        ["bash", image_files.ROOT / "container" / "image.sh"],
+        env={"PATH": str(path), "VERSION": "1.2.3", "PREBUILT": "1"}, capture_output=True, text=True, check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ringside:1.2.3 and ringside:latest, by buildah" in done.stdout
+    listed = subprocess.run(space.command(*words, "images"), capture_output=True, text=True, check=True).stdout
+    assert "localhost/ringside" in listed and "1.2.3" in listed
+
+
+def test_without_an_engine_one_line_says_what_is_needed(tmp_path):
+    for tool in ("dirname", "bash"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    done = subprocess.run(
+        ["bash", image_files.ROOT / "container" / "image.sh"],
+        env={"PATH": str(tmp_path), "VERSION": "1.2.3"}, capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "image: no container engine: needs docker with a daemon that answers, podman or buildah\n"
+
+
+@pytest.mark.slow
+def test_the_image_is_built_from_the_sources_in_debian(docker, debian, image):
+    """The build stage: apt, the pinned dependencies, make. Its containers have no network here but the host's."""
+    done = image_files.make_image(
+        {"DOCKER_HOST": docker.host}, "VERSION=0.0.1-built", "BUILD_OPTIONS=--network=host --no-cache"
+    )
+    try:
+        assert done.returncode == 0, f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        assert set(files_of(docker, "ringside:0.0.1-built")) == IMAGE_FILES
+        assert docker.run("ringside:0.0.1-built", "version").stdout.startswith("ringside ")
+        assert os.path.getsize(image_files.ROOT / "build" / "ringside") < 8 << 20
+    finally:
+        docker("tag", image_files_latest(docker), "ringside:latest", code=None)
+
+
+def image_files_latest(docker):
+    """The image that the other tests use."""
+    version = docker.run("ringside:latest", "version").stdout.split()[1]
+    return f"ringside:{version}"
