@@ -31,30 +31,12 @@ static void block(struct findings *findings, const char *name)
 
 static void check_bpf(struct findings *findings)
 {
-	static const struct {
-		const char *why, *todo;
-	} texts[] = {
-		[BPF_REACHED] = {"the system call reaches the kernel", NULL},
-		[BPF_FILTERED] =
-			{"the capability is held, and yet it is refused: a seccomp filter",
-			 "--security-opt seccomp=unconfined, or a profile that allows bpf and "
-			 "perf_event_open; or a newer engine, whose default follows CAP_BPF"},
-		[BPF_NO_CAPABILITY] =
-			{"neither CAP_BPF nor CAP_SYS_ADMIN is held",
-			 "run as root, with --cap-add BPF --cap-add PERFMON (or SYS_ADMIN)"},
-		[BPF_NO_USER_NS] =
-			{"the capabilities are held in a user namespace, where they do not count",
-			 "run it in the initial user namespace: not rootless"},
-		[BPF_REFUSED] = {"refused, although the capability is held and no filter is seen",
-				 "look for a security module's denial in the kernel log"},
-		[BPF_ABSENT] = {"this kernel has no bpf()",
-				"boot a kernel with CONFIG_BPF_SYSCALL=y"},
-	};
 	enum bpf_access access = findings->privileges.bpf;
+	const char *todo;
+	const char *why = bpf_access_explain(access, &todo);
 
 	check_add(findings->report, "requirement", "bpf",
-		  access == BPF_REACHED ? CHECK_OK : CHECK_NO, texts[access].todo, "%s",
-		  texts[access].why);
+		  access == BPF_REACHED ? CHECK_OK : CHECK_NO, todo, "%s", why);
 	if (access != BPF_REACHED)
 		block(findings, "bpf");
 }

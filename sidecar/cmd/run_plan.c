@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "cmd/run.h"
+#include "kernel/privileges.h"
 #include "net/sender.h"
 #include "probes/probe.h"
 
@@ -185,6 +186,19 @@ static int plan_agent_id(const struct run_options *options)
 	return 0;
 }
 
+/* A scope is resolved by BPF: where that is refused as a whole, the reason is not in the scope. */
+static void scope_refused(const struct scope_error *error, int err)
+{
+	const char *why = strerror(-err), *todo = error->todo;
+	struct privileges privileges;
+
+	privileges_read(&privileges);
+	if (err == -EPERM && privileges.bpf != BPF_REACHED)
+		why = bpf_access_explain(privileges.bpf, &todo);
+	log_line(LOG_ERROR, "cannot resolve the scope", "what", error->what, "why", why, "do", todo,
+		 NULL);
+}
+
 static int plan_scope(struct run_plan *plan)
 {
 	const struct run_options *options = &plan->options;
@@ -203,8 +217,7 @@ static int plan_scope(struct run_plan *plan)
 			    &error);
 	if (!err)
 		return 0;
-	log_line(LOG_ERROR, "cannot resolve the scope", "what", error.what, "why", strerror(-err),
-		 "do", error.todo, NULL);
+	scope_refused(&error, err);
 	return err == -EINVAL || err == -ENOENT ? 2 : 3;
 }
 

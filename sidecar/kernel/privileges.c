@@ -84,6 +84,32 @@ static enum bpf_access bpf_try(const struct privileges *privileges)
 	return BPF_NO_CAPABILITY;
 }
 
+const char *bpf_access_explain(enum bpf_access access, const char **ret_todo)
+{
+	static const struct {
+		const char *why, *todo;
+	} texts[] = {
+		[BPF_REACHED] = {"the system call reaches the kernel", NULL},
+		[BPF_FILTERED] =
+			{"the capability is held, and yet it is refused: a seccomp filter",
+			 "--security-opt seccomp=unconfined, or a profile that allows bpf and "
+			 "perf_event_open; or a newer engine, whose default follows CAP_BPF"},
+		[BPF_NO_CAPABILITY] =
+			{"neither CAP_BPF nor CAP_SYS_ADMIN is held",
+			 "run as root, with --cap-add BPF --cap-add PERFMON (or SYS_ADMIN)"},
+		[BPF_NO_USER_NS] =
+			{"the capabilities are held in a user namespace, where they do not count",
+			 "run it in the initial user namespace: not rootless"},
+		[BPF_REFUSED] = {"refused, although the capability is held and no filter is seen",
+				 "look for a security module's denial in the kernel log"},
+		[BPF_ABSENT] = {"this kernel has no bpf()",
+				"boot a kernel with CONFIG_BPF_SYSCALL=y"},
+	};
+
+	*ret_todo = texts[access].todo;
+	return texts[access].why;
+}
+
 void privileges_read(struct privileges *ret_privileges)
 {
 	struct privileges privileges = {};

@@ -34,6 +34,9 @@ struct privileges {
 
 void privileges_read(struct privileges *ret_privileges);
 
+/* In words, and what to do about it (NULL: nothing). */
+const char *bpf_access_explain(enum bpf_access access, const char **ret_todo);
+
 /* Whether it is held where it counts. CAP_SYS_ADMIN includes CAP_BPF and CAP_PERFMON. */
 bool privileges_have(const struct privileges *privileges, unsigned int capability);
 
