@@ -57,7 +57,7 @@ class Sidecar:
     @property
     def records(self):
         """All records so far."""
-        while self._unread:
+        for _ in range(len(self._unread)):  # not what comes meanwhile: that may never end
             *lines, self._partial = (self._partial + self._unread.popleft()).split(b"\n")
             for line in lines:
                 self._parse(line)
