@@ -101,7 +101,7 @@ def dockerd(space):
             "--data-root", directory / "data", "--exec-root", directory / "exec", "--pidfile", directory / "pid",
             "--host", f"unix://{directory}/sock", "--cgroup-parent", space.cgroup,
             # No configuration of the machine's.
-            "--config-file", _empty(directory),
+            "--config-file", _empty(directory), "--shutdown-timeout", "3",
         ),
         stdin=subprocess.DEVNULL, stdout=log, stderr=log,
     )

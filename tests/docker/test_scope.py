@@ -11,6 +11,7 @@ from harness import until
 from harness.cgroup import mount_point
 
 HOSTS = ["--add-host", "app.test:192.0.2.7", "--add-host", "neighbour.test:192.0.2.9", "--add-host", "once.test:192.0.2.11"]
+NUMERIC = "4,0,0,0"  # AI_NUMERICHOST: no name server is asked
 SEEN = ("fork", "exec", "exit", "getaddrinfo")
 
 
@@ -96,8 +97,8 @@ def test_in_the_pid_namespace_of_another_container_it_observes_that_one(docker, 
     # A new process with an answer to compare, and a failure; the neighbour does the same.
     told = json.loads(app.exec("/app/gai", "call", "once.test", "80").stdout)
     neighbour.exec("/app/gai", "call", "once.test", "81")
-    app.exec("/app/gai", "call", "no-such-name.invalid")
-    neighbour.exec("/app/gai", "call", "nothing-here.invalid")
+    app.exec("/app/gai", "--hints", NUMERIC, "call", "no-such-name.invalid")
+    neighbour.exec("/app/gai", "--hints", NUMERIC, "call", "nothing-here.invalid")
     record = side.wait_for("getaddrinfo", node="once.test")
     assert record["service"] == "80"
     call = told["calls"][0]
