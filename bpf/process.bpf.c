@@ -14,12 +14,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool exit_has_group_dead = false;
 const volatile __u64 page_size = 4096;
 
-struct process_key {
-	__u64 start_time;
-	__u64 tgid;
-};
-
-/* While the snapshot is taken: processes that need no snapshot record (they ran exec since, or have one). */
+/* While the snapshot is taken: processes that need no snapshot record, and why (enum snapshot_seen). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -50,6 +45,17 @@ static __always_inline struct process_key process_key_of(const struct task_struc
 	return key;
 }
 
+/* While the snapshot is taken: this process is known by a live record. */
+static __always_inline void snapshot_mark(const struct task_struct *task, __u8 seen)
+{
+	struct process_key key;
+
+	if (!snapshot.running)
+		return;
+	key = process_key_of(task);
+	bpf_map_update_elem(&snapshot_seen, &key, &seen, BPF_ANY);
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
@@ -66,6 +72,7 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return 0;
+	snapshot_mark(child, SEEN_ALIVE);
 	__sync_fetch_and_add(&account->produced, 1);
 	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event), 0);
 	if (!event) {
@@ -140,12 +147,7 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return 0;
-	if (snapshot.running) {
-		struct process_key key = process_key_of(task);
-		__u8 one = 1;
-
-		bpf_map_update_elem(&snapshot_seen, &key, &one, BPF_ANY);
-	}
+	snapshot_mark(task, SEEN_EXEC);
 	__sync_fetch_and_add(&account->produced, 1);
 	event = (struct exec_event *)scratch_claim(account, &slot);
 	if (!event)
@@ -240,7 +242,7 @@ static __always_inline void snapshot_task(const struct task_struct *task)
 	struct scope_match match = {};
 	struct exec_event *event;
 	__u32 slot, length;
-	__u8 one = 1;
+	__u8 seen = SEEN_SNAPSHOT;
 
 	if (BPF_CORE_READ(task, pid) != (int)key.tgid || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
 	    key.start_time >= snapshot.attached_ns || key.start_time < snapshot.resume_ns ||
@@ -257,7 +259,7 @@ static __always_inline void snapshot_task(const struct task_struct *task)
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return;
-	if (bpf_map_update_elem(&snapshot_seen, &key, &one, BPF_NOEXIST))
+	if (bpf_map_update_elem(&snapshot_seen, &key, &seen, BPF_NOEXIST))
 		return;
 	__sync_fetch_and_add(&account->produced, 1);
 	event = (struct exec_event *)scratch_claim(account, &slot);

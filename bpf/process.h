@@ -40,6 +40,19 @@ struct exit_event {
 };
 _Static_assert(sizeof(struct exit_event) == 104, "exit record");
 
+/* A process's identity. */
+struct process_key {
+	__u64 start_time;
+	__u64 tgid;
+};
+
+/* Why a process needs no snapshot record (any more). */
+enum snapshot_seen {
+	SEEN_SNAPSHOT = 1, /* it has one */
+	SEEN_ALIVE = 2,	   /* its fork was recorded */
+	SEEN_EXEC = 3,	   /* it ran a program since: what /proc shows is that program */
+};
+
 /* How far the snapshot of running processes has come; set by the reader, in the process family's data. */
 struct snapshot_state {
 	__u64 attached_ns; /* processes that started later are known by their fork; CLOCK_BOOTTIME */

@@ -28,6 +28,8 @@ int bench_child_start(struct bench_child *child, const char *const *arguments)
 
 		clearenv(); /* RINGSIDE_... is meant for us */
 		dup2(pipes[1], STDERR_FILENO);
+		if (null < 0)
+			_exit(127);
 		dup2(null, STDOUT_FILENO);
 		execv("/proc/self/exe", argv);
 		_exit(127);

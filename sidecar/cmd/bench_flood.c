@@ -131,6 +131,7 @@ static int compare(const void *a, const void *b)
 double flood_run(struct flood *flood, uint64_t duration_ns)
 {
 	struct flood_shared *shared = flood->shared;
+	size_t middle;
 
 	shared->deadline_ns = clock_monotonic_ns() + duration_ns;
 	shared->wanted++;
@@ -144,7 +145,8 @@ double flood_run(struct flood *flood, uint64_t duration_ns)
 	if (!shared->count)
 		return 0;
 	qsort(shared->chunk_ns, shared->count, sizeof(shared->chunk_ns[0]), compare);
-	return (double)shared->chunk_ns[shared->count / 2] / CHUNK;
+	middle = shared->count / 2;
+	return (double)shared->chunk_ns[middle] / CHUNK;
 }
 
 void flood_stop(struct flood *flood)

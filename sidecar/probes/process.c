@@ -78,10 +78,10 @@ static int take_snapshot(struct process_state *state)
 static void forget_snapshot(const struct process_state *state)
 {
 	const int fd = bpf_map__fd(state->skeleton->maps.snapshot_seen);
-	uint8_t key[16];
+	struct process_key key;
 
-	while (!bpf_map_get_next_key(fd, NULL, key))
-		bpf_map_delete_elem(fd, key);
+	while (!bpf_map_get_next_key(fd, NULL, &key))
+		bpf_map_delete_elem(fd, &key);
 }
 
 static void process_stop(void *context)
@@ -191,34 +191,59 @@ static size_t read_file(const char *path, char *data, size_t size)
 	return length;
 }
 
-/* A running process's path and arguments, where our /proc shows it. */
+/* Whether the process has run another program since its snapshot record was made. */
+static bool has_moved_on(const struct process_state *state, const struct exec_event *exec)
+{
+	const struct process_key key = {.start_time = exec->start_time, .tgid = exec->header.tgid};
+	uint8_t seen;
+
+	return bpf_map_lookup_elem(bpf_map__fd(state->skeleton->maps.snapshot_seen), &key, &seen) ||
+	       seen == SEEN_EXEC;
+}
+
+/* Path and arguments as /proc shows them, behind `exec`; its lengths are those of the record. 0 or -errno. */
+static int read_proc(struct exec_event *exec)
+{
+	const uint32_t pid = exec->header.ns_tgid ? exec->header.ns_tgid : exec->header.tgid;
+	char *text = (char *)(exec + 1);
+	char path[64], link[PROCESS_PATH];
+	ssize_t length;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	length = readlink(path, link, sizeof(link));
+	if (length <= 0 || length >= PROCESS_PATH)
+		return -errno;
+	memcpy(text, link, (size_t)length);
+	exec->filename_length = (uint16_t)length;
+	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
+	exec->argv_length = (uint16_t)read_file(path, text + length, PROCESS_ARGV);
+	if (exec->argv_length < exec->argv_bytes && exec->argv_length < PROCESS_ARGV)
+		return -ENODATA;
+	return 0;
+}
+
+/*
+ * A running process's path and arguments, where our /proc shows it. Where it has run something else since, its record keeps the
+ * name that the kernel gave, and says that the arguments could not be read.
+ */
 static const struct event_header *process_enrich(void *context, const struct event_header *event)
 {
 	struct process_state *state = context;
 	struct exec_event *exec = (struct exec_event *)state->enriched;
 	const struct exec_event *given = (const struct exec_event *)event;
-	char *text = (char *)(exec + 1);
-	char path[64], link[PROCESS_PATH];
-	uint32_t pid = event->ns_tgid ? event->ns_tgid : event->tgid;
-	ssize_t length;
 
 	if (event->kind != EVENT_EXEC || !(event->flags & EVENT_SNAPSHOT) ||
 	    event->length < sizeof(*exec))
 		return event;
 	*exec = *given;
-	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
-	length = readlink(path, link, sizeof(link));
-	if (length > 0 && length < PROCESS_PATH) {
-		memcpy(text, link, (size_t)length);
-		exec->filename_length = (uint16_t)length;
-	} else {
-		memcpy(text, given + 1, given->filename_length);
+	if (read_proc(exec) || has_moved_on(state, given)) {
+		memcpy(exec, given, given->header.length);
+		if (exec->argv_bytes)
+			exec->header.flags |= EVENT_FAULT;
+		return &exec->header;
 	}
-	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
-	exec->argv_length = (uint16_t)read_file(path, text + exec->filename_length, PROCESS_ARGV);
 	if (exec->argv_bytes > exec->argv_length)
-		exec->header.flags |=
-			exec->argv_length == PROCESS_ARGV ? EVENT_TRUNCATED : EVENT_FAULT;
+		exec->header.flags |= EVENT_TRUNCATED;
 	exec->header.length = (uint32_t)(sizeof(*exec) + exec->filename_length + exec->argv_length);
 	return &exec->header;
 }
