@@ -188,17 +188,17 @@ WORKLOADS := $(patsubst tests/workload/%.c,%,$(wildcard tests/workload/*.c))
 WORKLOAD_GAI := $(filter gai%,$(WORKLOADS))
 WORKLOAD_BINARIES := $(WORKLOADS:%=$(B)/tests/%) $(WORKLOAD_GAI:%=$(B)/tests/musl/%) $(WORKLOAD_GAI:%=$(B)/tests/static/%)
 
-$(B)/tests/%: tests/workload/%.c
+$(B)/tests/%: tests/workload/%.c tests/workload/workload.h
 	$(say) CC $<
 	@mkdir -p $(@D)
 	$(Q)$(CC_HOST) -std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -o $@ $< -pthread -ldl
 
-$(B)/tests/musl/%: tests/workload/%.c | $(DEPS_BUILT)
+$(B)/tests/musl/%: tests/workload/%.c tests/workload/workload.h | $(DEPS_BUILT)
 	$(say) CC $< '(musl)'
 	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu11 -O1 -g -D_GNU_SOURCE -isystem $(PREFIX)/include -o $@ $< -pthread
 
-$(B)/tests/static/%: tests/workload/%.c
+$(B)/tests/static/%: tests/workload/%.c tests/workload/workload.h
 	$(say) CC $< '(static)'
 	@mkdir -p $(@D)
 	$(Q)$(CC_HOST) -std=gnu11 -O1 -g -D_GNU_SOURCE -static -o $@ $< -pthread -ldl 2>/dev/null

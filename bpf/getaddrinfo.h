@@ -72,6 +72,7 @@ struct getaddrinfo_notice {
 	__u32 ppid, ns_ppid;
 	__u32 reserved;
 	__u64 time_ns;
+	__u64 start_time;	/* of the process, with tgid its identity */
 	struct image_key image; /* of NOTICE_EXEC */
 	char path[NOTICE_PATH]; /* as given to exec; cut off where it is longer */
 };

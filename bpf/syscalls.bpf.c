@@ -113,14 +113,32 @@ static __always_inline void count_call(const struct scope_match *match, __u32 nr
 		__sync_fetch_and_add(&row->total_ns, latency);
 }
 
+/*
+ * The chunk that faults may begin with entries that do not: their sum. A global function, which is verified once and not for
+ * each chunk.
+ */
+__noinline __u64 iov_tail(__u64 address)
+{
+	struct iovec entry;
+	__u64 sum = 0;
+
+	for (int i = 0; i < IOV_CHUNK; i++) {
+		if (bpf_probe_read_user(&entry, sizeof(entry),
+					(void *)(address + i * sizeof(entry))))
+			break;
+		sum += entry.length;
+	}
+	return sum;
+}
+
 /* Sum of an iovec's lengths, in chunks; false where a part can't be read, with the sum of what came before it. */
 static __noinline bool iov_bytes(__u64 address, __u64 count, __u64 *ret_bytes)
 {
 	struct iovec chunk[IOV_CHUNK];
 	__u64 sum = 0;
-	bool whole = true;
+	__u32 i;
 
-	for (__u32 i = 0; i < IOV_MAX / IOV_CHUNK; i++) {
+	for (i = 0; i < IOV_MAX / IOV_CHUNK; i++) {
 		__u64 left = count - i * IOV_CHUNK;
 
 		if (i * IOV_CHUNK >= count)
@@ -129,15 +147,16 @@ static __noinline bool iov_bytes(__u64 address, __u64 count, __u64 *ret_bytes)
 		if (left > IOV_CHUNK)
 			left = IOV_CHUNK;
 		if (bpf_probe_read_user(chunk, (left & 15) * sizeof(chunk[0]),
-					(void *)(address + i * sizeof(chunk)))) {
-			whole = false;
+					(void *)(address + i * sizeof(chunk))))
 			break;
-		}
 		for (int j = 0; j < IOV_CHUNK; j++)
 			sum += chunk[j].length;
 	}
 	*ret_bytes = sum;
-	return whole && count <= IOV_MAX;
+	if (i * IOV_CHUNK >= count)
+		return true;
+	*ret_bytes = sum + iov_tail(address + i * sizeof(chunk));
+	return false;
 }
 
 /* write, pwrite64; then writev, pwritev: x86-64 numbers, and those of 32-bit callers. */

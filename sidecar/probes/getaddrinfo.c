@@ -33,8 +33,14 @@ static const uint64_t retry_ns[] = {0, 1000000, 5000000, 20000000, 100000000};
 struct pending {
 	struct getaddrinfo_notice notice;
 	size_t tries;
-	bool active, seen, reported;
+	bool active, seen;
 };
+
+struct reported {
+	uint32_t tgid;
+	uint64_t start_time;
+};
+#define REPORTED 256
 
 struct getaddrinfo_state {
 	struct getaddrinfo_bpf *skeleton;
@@ -43,6 +49,7 @@ struct getaddrinfo_state {
 	struct ring_buffer *notices;
 	uint64_t notices_lost; /* as handled */
 	struct pending pending[PENDING];
+	struct reported reported[REPORTED];
 	int epoll_fd, timer_fd;
 };
 
@@ -51,35 +58,51 @@ static uint32_t visible_pid(uint32_t pid, uint32_t ns_pid)
 	return ns_pid ? ns_pid : pid;
 }
 
-static void report(struct pending *pending, const char *why)
+/* A process is reported once, though it may run several images. */
+static bool was_reported(struct getaddrinfo_state *state, const struct getaddrinfo_notice *notice)
+{
+	struct reported *slot = &state->reported[notice->tgid % REPORTED];
+
+	if (slot->tgid == notice->tgid && slot->start_time == notice->start_time)
+		return true;
+	*slot = (struct reported){notice->tgid, notice->start_time};
+	return false;
+}
+
+static void report(struct getaddrinfo_state *state, const struct pending *pending, const char *why)
 {
 	const struct getaddrinfo_notice *notice = &pending->notice;
 
-	if (pending->reported)
+	if (was_reported(state, notice))
 		return;
-	pending->reported = true;
 	log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid),
 		 "image", notice->path, "why", why, NULL);
 }
 
-static void settle(struct getaddrinfo_state *state, struct pending *pending)
+static void know_image(const struct getaddrinfo_state *state, const struct image_key *image)
 {
 	const uint64_t now = clock_boottime_ns();
 
+	bpf_map_update_elem(bpf_map__fd(state->skeleton->maps.known_images), image, &now, BPF_ANY);
+}
+
+static void settle(struct getaddrinfo_state *state, struct pending *pending)
+{
 	pending->active = false;
 	if (pending->notice.kind == NOTICE_EXEC)
-		bpf_map_update_elem(bpf_map__fd(state->skeleton->maps.known_images),
-				    &pending->notice.image, &now, BPF_ANY);
+		know_image(state, &pending->notice.image);
 }
 
 /* What one look says of the process: whether calls may have been missed. */
-static void judge(struct pending *pending, const struct images_look *look)
+static void judge(struct getaddrinfo_state *state, const struct pending *pending,
+		  const struct images_look *look)
 {
 	if (look->unseen)
-		report(pending, "its resolver cannot be seen: static without the symbol, or of "
-				"another word size");
+		report(state, pending,
+		       "its resolver cannot be seen: static without the symbol, or of "
+		       "another word size");
 	else if (look->newest_ns > pending->notice.time_ns)
-		report(pending,
+		report(state, pending,
 		       "it ran before the library was attached: its first calls may be missing");
 }
 
@@ -105,25 +128,25 @@ static void look(struct getaddrinfo_state *state, struct pending *pending)
 	images_look_process(state->images, visible_pid(notice->tgid, notice->ns_tgid), &found);
 	if (found.alive) {
 		pending->seen = true;
-		judge(pending, &found);
+		judge(state, pending, &found);
 		if (++pending->tries == RETRIES)
 			settle(state, pending);
 		return;
 	}
 	if (notice->kind == NOTICE_DLOPEN) {
 		if (!pending->seen)
-			report(pending,
+			report(state, pending,
 			       "it ended before the library that it opened could be looked at");
 		pending->active = false;
 		return;
 	}
 	look_after(state, pending, &found);
 	if (found.alive) {
-		judge(pending, &found);
+		judge(state, pending, &found);
 		settle(state, pending);
 		return;
 	}
-	report(pending, "it ended before it could be looked at");
+	report(state, pending, "it ended before it could be looked at");
 	pending->active = false;
 }
 
@@ -183,6 +206,9 @@ static void scan(struct getaddrinfo_state *state)
 		for (size_t i = 0; i < (size_t)length / sizeof(pids[0]); i++) {
 			images_look_process(state->images, pids[i], &found);
 			images_look_root(state->images, pids[i]);
+			if (found.inode)
+				know_image(state, &(struct image_key){.inode = found.inode,
+								      .device = found.device});
 		}
 	}
 	close(fd);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -206,6 +207,7 @@ static void look_mapping(struct images *images, uint32_t pid, const char *line,
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look)
 {
 	char path[64], line[PATH_MAX + 128];
+	struct stat status;
 	FILE *maps;
 
 	memset(ret_look, 0, sizeof(*ret_look));
@@ -218,6 +220,11 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 		look_mapping(images, pid, line, ret_look);
 	}
 	fclose(maps);
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	if (!stat(path, &status)) {
+		ret_look->inode = status.st_ino;
+		ret_look->device = major(status.st_dev) << 20 | minor(status.st_dev);
+	}
 }
 
 static int open_under(uint32_t root_pid, const char *path)

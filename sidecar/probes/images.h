@@ -25,6 +25,9 @@ struct images_look {
 	size_t found;	    /* mapped files that have the function */
 	uint64_t newest_ns; /* when the last of these was attached, CLOCK_BOOTTIME */
 	bool unresolved;    /* by path: one of its libraries could not be found */
+	uint64_t
+		inode; /* of its executable, with the kernel's encoding of the device; 0: not known */
+	uint32_t device;
 	bool unseen; /* its own executable has a resolver that we can't see, or is of another class */
 };
 

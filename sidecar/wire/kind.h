@@ -19,10 +19,10 @@ struct event_header;
 struct row;
 
 enum column_role {
-	COLUMN_SCALAR, /* one entry a record */
-	COLUMN_STRING, /* one entry a record: an index into the string table */
-	COLUMN_COUNT, /* one entry a record: how many entries the flat columns have for it */
-	COLUMN_FLAT, /* as many entries as the counts' sum */
+	COLUMN_SCALAR,	    /* one entry a record */
+	COLUMN_STRING,	    /* one entry a record: an index into the string table */
+	COLUMN_COUNT,	    /* one entry a record: how many entries the flat columns have for it */
+	COLUMN_FLAT,	    /* as many entries as the counts' sum */
 	COLUMN_FLAT_STRING, /* the same, of string indexes */
 };
 
@@ -30,8 +30,9 @@ enum column_role {
 struct wire_kind {
 	uint32_t number; /* enum event_kind */
 	const char *name;
-	const ProtobufCMessageDescriptor *columns; /* NAME_columns__descriptor: each field is packed repeated */
-	uint32_t batch_field; /* field number of the sub-message in Batch */
+	const ProtobufCMessageDescriptor
+		*columns;	       /* NAME_columns__descriptor: each field is packed repeated */
+	uint32_t batch_field;	       /* field number of the sub-message in Batch */
 	const enum column_role *roles; /* columns->n_fields of them */
 
 	/*
@@ -45,7 +46,8 @@ struct wire_kind {
 	 * Prints the kind's own keys of one record: entry `index` of the columns, its flat entries beginning at `flat`.
 	 * The view was checked: an index within a column is safe, and so are string indexes. Use view_* below.
 	 */
-	void (*print)(const struct batch_view *view, const void *columns, size_t index, size_t flat, struct row *row);
+	void (*print)(const struct batch_view *view, const void *columns, size_t index, size_t flat,
+		      struct row *row);
 };
 
 /* The value of entry i of a column that may be absent (all 0). */
