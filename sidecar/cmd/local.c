@@ -2,12 +2,14 @@
 #include "cmd/local.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,9 +22,10 @@
 #include "wire/frame.h"
 #include "wire/printer.h"
 
-#define STACK	  (512 * 1024) /* an exec's argument list is laid out on it */
-#define TEXT_MAX  (32 * 1024 * 1024)
-#define ARENA_MAX (16 * 1024 * 1024)
+#define STACK	   (512 * 1024) /* an exec's argument list is laid out on it */
+#define TEXT_MAX   (32 * 1024 * 1024)
+#define IN_LINE_MS 200 /* past the deadline, for the rest of a line */
+#define ARENA_MAX  (16 * 1024 * 1024)
 
 struct local {
 	struct queue *queue;
@@ -35,23 +38,58 @@ struct local {
 	pthread_t thread;
 	int failed_fd;	     /* eventfd: stdout failed */
 	int finish_fd;	     /* eventfd: print what is left and end */
+	int give_up_fd;	     /* eventfd: no more time for stdout */
 	int done_fd;	     /* eventfd: the thread has ended */
+	bool is_file;	     /* stdout never makes us wait */
 	_Atomic int failure; /* errno of stdout */
 	_Atomic uint64_t cpu_ns;
 };
 
+/* As many whole lines as a pipe takes at once; of a longer line, a part. */
+static size_t next_piece(const struct local *local)
+{
+	const uint8_t *text = buf_head(&local->text), *end;
+	const size_t length = buf_length(&local->text);
+
+	if (local->is_file || length <= PIPE_BUF)
+		return length;
+	end = memrchr(text, '\n', PIPE_BUF);
+	return end ? (size_t)(end - text) + 1 : PIPE_BUF;
+}
+
+/*
+ * Waits for stdout as long as it likes, until there is no more time; then it ends behind a whole line if it can: a part of one is
+ * followed by its rest for a moment longer.
+ */
+static bool wait_for_stdout(struct local *local, bool in_line)
+{
+	struct pollfd fds[] = {
+		{.fd = STDOUT_FILENO, .events = POLLOUT},
+		{.fd = local->give_up_fd, .events = POLLIN},
+	};
+
+	if (poll(fds, 2, -1) < 0)
+		return errno == EINTR;
+	if (fds[1].revents)
+		return in_line && poll(fds, 1, IN_LINE_MS) == 1;
+	return true;
+}
+
 static bool write_out(struct local *local)
 {
-	while (buf_length(&local->text)) {
-		const ssize_t n =
-			write(STDOUT_FILENO, buf_head(&local->text), buf_length(&local->text));
-		struct pollfd writable = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	bool in_line = false;
 
+	while (buf_length(&local->text)) {
+		const size_t piece = next_piece(local);
+		ssize_t n;
+
+		if (!wait_for_stdout(local, in_line))
+			return false;
+		n = write(STDOUT_FILENO, buf_head(&local->text), piece);
 		if (n > 0) {
+			in_line = buf_head(&local->text)[n - 1] != '\n';
 			buf_consume(&local->text, (size_t)n);
-		} else if (n < 0 && errno == EAGAIN) {
-			poll(&writable, 1, -1);
-		} else if (n == 0 || errno != EINTR) {
+		} else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
 			local->failure = n ? errno : EIO;
 			return false;
 		}
@@ -137,6 +175,7 @@ struct local *local_new(struct queue *queue, const struct session_hello *hello,
 	const uint8_t *message;
 	size_t length;
 	ProtobufCMessage *unpacked;
+	struct stat status;
 
 	if (!local)
 		return NULL;
@@ -144,10 +183,12 @@ struct local *local_new(struct queue *queue, const struct session_hello *hello,
 	local->format = format;
 	local->failed_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	local->finish_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	local->give_up_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	local->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	local->is_file = !fstat(STDOUT_FILENO, &status) && S_ISREG(status.st_mode);
 	local->arena = frame_arena_new(ARENA_MAX);
-	if (local->failed_fd < 0 || local->finish_fd < 0 || local->done_fd < 0 || !local->arena ||
-	    buf_init(&local->text, 64 * 1024, TEXT_MAX) ||
+	if (local->failed_fd < 0 || local->finish_fd < 0 || local->give_up_fd < 0 ||
+	    local->done_fd < 0 || !local->arena || buf_init(&local->text, 64 * 1024, TEXT_MAX) ||
 	    buf_init(&local->scratch, 4096, FRAME_MAX))
 		goto fail;
 	local->printer =
@@ -197,10 +238,15 @@ int local_finish(struct local *local, uint64_t deadline_ns)
 	const uint64_t now = clock_monotonic_ns();
 
 	eventfd_write(local->finish_fd, 1);
-	if (poll(&done, 1, deadline_ns > now ? (int)((deadline_ns - now) / 1000000) : 0) <= 0)
-		return -ETIMEDOUT;
+	if (poll(&done, 1, deadline_ns > now ? (int)((deadline_ns - now) / 1000000) : 0) > 0) {
+		pthread_join(local->thread, NULL);
+		return local->failure ? -EPIPE : 0;
+	}
+	eventfd_write(local->give_up_fd, 1);
+	if (poll(&done, 1, 2 * IN_LINE_MS) <= 0)
+		return -EBUSY;
 	pthread_join(local->thread, NULL);
-	return local->failure ? -EPIPE : 0;
+	return -ETIMEDOUT;
 }
 
 void local_free(struct local *local)
@@ -212,8 +258,9 @@ void local_free(struct local *local)
 	frame_arena_free(local->arena);
 	buf_done(&local->text);
 	buf_done(&local->scratch);
-	for (size_t i = 0; i < 3; i++) {
-		const int fd = (const int[]){local->failed_fd, local->finish_fd, local->done_fd}[i];
+	for (size_t i = 0; i < 4; i++) {
+		const int fd = (const int[]){local->failed_fd, local->finish_fd, local->give_up_fd,
+					     local->done_fd}[i];
 
 		if (fd >= 0)
 			close(fd);

@@ -24,9 +24,12 @@ int local_start(struct local *local);
 /* Readable when stdout has failed; then local_failure says why. */
 int local_fd(const struct local *local);
 const char *local_failure(const struct local *local);
-/* Prints what is queued. 0; -ETIMEDOUT: stdout took too long (the thread is left behind: leave by _exit); -EPIPE: stdout failed. */
+/*
+ * Prints what is queued. 0; -EPIPE: stdout failed; -ETIMEDOUT: it took too long, what it did not take is not acknowledged;
+ * -EBUSY: it did, and the thread is stuck in it: leave by _exit.
+ */
 int local_finish(struct local *local, uint64_t deadline_ns);
-/* After local_finish returned another value than -ETIMEDOUT, or without local_start. */
+/* After local_finish returned another value than -EBUSY, or without local_start. */
 void local_free(struct local *local);
 /* CPU time of the thread, ns. */
 uint64_t local_cpu_ns(const struct local *local);
