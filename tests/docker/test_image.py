@@ -88,6 +88,7 @@ def test_without_an_engine_one_line_says_what_is_needed(tmp_path):
 @pytest.mark.slow
 def test_the_image_is_built_from_the_sources_in_debian(docker, debian, image):
     """The build stage: apt, the pinned dependencies, make. Its containers have no network here but the host's."""
+    others = by_version(docker)
     done = image_files.make_image(
         {"DOCKER_HOST": docker.host}, "VERSION=0.0.1-built", "BUILD_OPTIONS=--network=host --no-cache"
     )
@@ -97,10 +98,10 @@ def test_the_image_is_built_from_the_sources_in_debian(docker, debian, image):
         assert docker.run("ringside:0.0.1-built", "version").stdout.startswith("ringside ")
         assert os.path.getsize(image_files.ROOT / "build" / "ringside") < 8 << 20
     finally:
-        docker("tag", image_files_latest(docker), "ringside:latest", code=None)
+        docker("tag", others, "ringside:latest", code=None)
 
 
-def image_files_latest(docker):
-    """The image that the other tests use."""
+def by_version(docker):
+    """The name by version of the image that the other tests use: the build takes `latest` away from it."""
     version = docker.run("ringside:latest", "version").stdout.split()[1]
     return f"ringside:{version}"
