@@ -316,7 +316,7 @@ static __always_inline void send_notice(__u32 kind, const struct image_key *imag
 	notice->ns_tgid = scope_ns_pid(BPF_CORE_READ(task, group_leader));
 	notice->ns_ppid = scope_ns_pid(BPF_CORE_READ(task, real_parent, group_leader));
 	notice->ppid = (__u32)BPF_CORE_READ(task, real_parent, tgid);
-	notice->reserved = 0;
+	notice->visible = !pidns_level || notice->ns_tgid;
 	notice->time_ns = bpf_ktime_get_boot_ns();
 	notice->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
 	notice->image = *image;

@@ -70,7 +70,7 @@ struct getaddrinfo_notice {
 	__u32 kind;
 	__u32 tgid, ns_tgid; /* as in the record header */
 	__u32 ppid, ns_ppid;
-	__u32 reserved;
+	__u32 visible; /* it has a number in the sidecar's PID namespace */
 	__u64 time_ns;
 	__u64 start_time;	/* of the process, with tgid its identity */
 	struct image_key image; /* of NOTICE_EXEC */

@@ -145,6 +145,15 @@ static int timer_new(const struct reader *reader, uint64_t interval_ns, int *ret
 	return watch(reader, *ret_fd, EPOLLIN);
 }
 
+/* "process:tp_btf write:tp_btf,latency" */
+static void describe(struct reader *reader, const char *probe, const char *how)
+{
+	const size_t used = strlen(reader->how);
+
+	snprintf(reader->how + used, sizeof(reader->how) - used, "%s%s:%s", used ? " " : "", probe,
+		 how);
+}
+
 static int start_family(struct reader *reader, size_t probe)
 {
 	const struct probe_setup setup = {
@@ -154,14 +163,14 @@ static int start_family(struct reader *reader, size_t probe)
 		.enabled = reader->config.enabled,
 	};
 	struct family *family;
-	size_t used;
 	int fd, err;
 
 	for (size_t i = 0; i < reader->family_count; i++) {
-		if (reader->families[i].family == probes[probe].family) {
-			reader->family_of_probe[probe] = (int8_t)i;
-			return 0;
-		}
+		if (reader->families[i].family != probes[probe].family)
+			continue;
+		reader->family_of_probe[probe] = (int8_t)i;
+		describe(reader, probes[probe].name, reader->families[i].how);
+		return 0;
 	}
 	family = &reader->families[reader->family_count];
 	family->family = probes[probe].family;
@@ -169,9 +178,7 @@ static int start_family(struct reader *reader, size_t probe)
 	if (err)
 		return err;
 	reader->family_of_probe[probe] = (int8_t)reader->family_count++;
-	used = strlen(reader->how);
-	snprintf(reader->how + used, sizeof(reader->how) - used, "%s%s:%s", used ? " " : "",
-		 family->family->name, family->how);
+	describe(reader, probes[probe].name, family->how);
 	fd = family->family->fd ? family->family->fd(family->state) : -1;
 	return fd < 0 ? 0 : watch(reader, fd, EPOLLIN);
 }

@@ -97,7 +97,12 @@ static void settle(struct getaddrinfo_state *state, struct pending *pending)
 static void judge(struct getaddrinfo_state *state, const struct pending *pending,
 		  const struct images_look *look)
 {
-	if (look->unseen)
+	if (look->denied)
+		report(state, pending,
+		       "its files may not be opened: grant CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH "
+		       "where "
+		       "directories are closed");
+	else if (look->unseen)
 		report(state, pending,
 		       "its resolver cannot be seen: static without the symbol, or of "
 		       "another word size");
@@ -125,8 +130,14 @@ static void look(struct getaddrinfo_state *state, struct pending *pending)
 	const struct getaddrinfo_notice *notice = &pending->notice;
 	struct images_look found;
 
+	if (!notice->visible) {
+		report(state, pending,
+		       "it is outside the sidecar's PID namespace: share the pod's or the host's");
+		pending->active = false;
+		return;
+	}
 	images_look_process(state->images, visible_pid(notice->tgid, notice->ns_tgid), &found);
-	if (found.alive) {
+	if (found.alive || found.denied) {
 		pending->seen = true;
 		judge(state, pending, &found);
 		if (++pending->tries == RETRIES)

@@ -198,8 +198,10 @@ static void look_mapping(struct images *images, uint32_t pid, const char *line,
 			 (int)strcspn(line + name, "\n"), line + name);
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
-	if (fd < 0)
+	if (fd < 0) {
+		look->denied |= errno == EACCES || errno == EPERM;
 		return;
+	}
 	add_to_look(look, look_fd(images, fd));
 	close(fd);
 }
@@ -213,8 +215,10 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 	memset(ret_look, 0, sizeof(*ret_look));
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	maps = fopen(path, "re");
-	if (!maps)
+	if (!maps) {
+		ret_look->denied = errno == EACCES || errno == EPERM;
 		return;
+	}
 	while (fgets(line, sizeof(line), maps)) {
 		ret_look->alive = true;
 		look_mapping(images, pid, line, ret_look);
