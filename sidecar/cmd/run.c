@@ -295,8 +295,8 @@ static int run_all(struct run *run)
 		return 1;
 	}
 	run->health_fd = health_listen("run");
-	drop_privileges(run);
 	reader_ready(run->reader);
+	drop_privileges(run);
 	log_ready(run);
 	if (serve(run)) {
 		log_line(LOG_ERROR, "cannot write to stdout", "why", local_failure(run->local),

@@ -201,8 +201,11 @@ static bool has_moved_on(const struct process_state *state, const struct exec_ev
 	       seen == SEEN_EXEC;
 }
 
-/* Path and arguments as /proc shows them, behind `exec`; its lengths are those of the record. 0 or -errno. */
-static int read_proc(struct exec_event *exec)
+/*
+ * Path and arguments as /proc shows them, behind `exec`; its lengths are those of the record. The path needs the rights of
+ * a debugger (proc(5)): where they are missing, the kernel's name of the file stays. 0 or -errno.
+ */
+static int read_proc(const struct exec_event *given, struct exec_event *exec)
 {
 	const uint32_t pid = exec->header.ns_tgid ? exec->header.ns_tgid : exec->header.tgid;
 	char *text = (char *)(exec + 1);
@@ -211,9 +214,12 @@ static int read_proc(struct exec_event *exec)
 
 	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
 	length = readlink(path, link, sizeof(link));
-	if (length <= 0 || length >= PROCESS_PATH)
-		return -errno;
-	memcpy(text, link, (size_t)length);
+	if (length > 0 && length < PROCESS_PATH) {
+		memcpy(text, link, (size_t)length);
+	} else {
+		length = given->filename_length;
+		memcpy(text, given + 1, (size_t)length);
+	}
 	exec->filename_length = (uint16_t)length;
 	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
 	exec->argv_length = (uint16_t)read_file(path, text + length, PROCESS_ARGV);
@@ -236,7 +242,7 @@ static const struct event_header *process_enrich(void *context, const struct eve
 	    event->length < sizeof(*exec))
 		return event;
 	*exec = *given;
-	if (read_proc(exec) || has_moved_on(state, given)) {
+	if (read_proc(given, exec) || has_moved_on(state, given)) {
 		memcpy(exec, given, given->header.length);
 		if (exec->argv_bytes)
 			exec->header.flags |= EVENT_FAULT;
