@@ -137,7 +137,7 @@ static void look(struct getaddrinfo_state *state, struct pending *pending)
 		return;
 	}
 	images_look_process(state->images, visible_pid(notice->tgid, notice->ns_tgid), &found);
-	if (found.alive || found.denied) {
+	if ((found.alive && !found.gone) || found.denied) {
 		pending->seen = true;
 		judge(state, pending, &found);
 		if (++pending->tries == RETRIES)

@@ -199,36 +199,64 @@ static void look_mapping(struct images *images, uint32_t pid, const char *line,
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	}
 	if (fd < 0) {
-		look->denied |= errno == EACCES || errno == EPERM;
+		if (errno == EACCES || errno == EPERM)
+			look->denied = true;
+		else
+			look->gone = true;
 		return;
 	}
 	add_to_look(look, look_fd(images, fd));
 	close(fd);
 }
 
-void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look)
+/* The whole map at once: the process may end while we look at its files. NULL: it has none (any more), errno says why. */
+static char *read_maps(uint32_t pid)
 {
-	char path[64], line[PATH_MAX + 128];
-	struct stat status;
+	char path[64], *text = NULL;
+	size_t size = 0;
 	FILE *maps;
 
-	memset(ret_look, 0, sizeof(*ret_look));
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	maps = fopen(path, "re");
-	if (!maps) {
+	if (!maps)
+		return NULL;
+	errno = 0;
+	if (getdelim(&text, &size, 0, maps) <= 0) {
+		free(text);
+		text = NULL;
+	}
+	fclose(maps);
+	return text;
+}
+
+void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look)
+{
+	char *text = read_maps(pid), *line, *next;
+	struct stat status;
+	char path[64];
+
+	memset(ret_look, 0, sizeof(*ret_look));
+	if (!text) {
 		ret_look->denied = errno == EACCES || errno == EPERM;
 		return;
 	}
-	while (fgets(line, sizeof(line), maps)) {
-		ret_look->alive = true;
+	ret_look->alive = true;
+	for (line = text; *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
 		look_mapping(images, pid, line, ret_look);
 	}
-	fclose(maps);
+	free(text);
 	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
 	if (!stat(path, &status)) {
 		ret_look->inode = status.st_ino;
 		ret_look->device = major(status.st_dev) << 20 | minor(status.st_dev);
 	}
+	/* Its map may have been cut short by its end. */
+	text = read_maps(pid);
+	ret_look->gone |= !text;
+	free(text);
 }
 
 static int open_under(uint32_t root_pid, const char *path)

@@ -23,6 +23,7 @@ struct images_config {
 struct images_look {
 	bool alive;	    /* its map could be read */
 	bool denied;	    /* we may not open its files */
+	bool gone;	    /* a file of it could no longer be opened: it was ending */
 	size_t found;	    /* mapped files that have the function */
 	uint64_t newest_ns; /* when the last of these was attached, CLOCK_BOOTTIME */
 	bool unresolved;    /* by path: one of its libraries could not be found */
