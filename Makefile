@@ -143,6 +143,9 @@ $(B)/obj/ringside.pb-c.o: $(PB).c | $(DEPS_BUILT)
 	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) $(CFLAGS) -Wno-conversion -c $< -o $@
 
+# Or the compiler turns its loops into calls of itself.
+$(B)/obj/sidecar/base/memmove.o: CFLAGS += -fno-tree-loop-distribute-patterns -fno-builtin
+
 -include $(OBJECTS:.o=.d) $(wildcard $(B)/bpf/*.d)
 
 # ---------------------------------------------------------------- use
