@@ -16,7 +16,7 @@
 
 #define SCRATCH_SIZE  16384
 #define SCRATCH_SLOTS 16
-#define PREFETCH 512
+#define PREFETCH      512
 #define CGROUP_NAMES  1024
 
 /* The shared maps, by the names that the BPF side gives them (bpf/lib/event.bpf.h). */
