@@ -49,6 +49,8 @@ static void read_symbols(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, st
 			image->getaddrinfo = offset_of(elf, symbol.st_value);
 		else if (!strcmp(name, "dlopen"))
 			image->dlopen = offset_of(elf, symbol.st_value);
+		else if (!strcmp(name, "dlmopen"))
+			image->dlmopen = offset_of(elf, symbol.st_value);
 	}
 }
 

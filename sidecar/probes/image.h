@@ -16,7 +16,7 @@
 
 struct image {
 	uint64_t getaddrinfo; /* file offset of the function; 0: it has none */
-	uint64_t dlopen;
+	uint64_t dlopen, dlmopen;
 	bool is_elf, is_64bit;		       /* of this machine's own class and order */
 	bool is_go;			       /* has its own resolver */
 	char interpreter[IMAGE_PATH];	       /* of a dynamic executable; empty: none */

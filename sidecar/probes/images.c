@@ -18,7 +18,7 @@
 #include "probes/image.h"
 
 #define FILES 1024 /* looked at; past it, the oldest that has no probe is forgotten */
-#define LINKS 3
+#define LINKS 4
 #define NAMES 64 /* libraries of one process */
 
 struct known_file {
@@ -103,6 +103,8 @@ static void attach_file(struct images *images, struct known_file *file, int fd,
 
 	if (image->dlopen && config->dlopen)
 		file->links[2] = attach(images, config->dlopen, fd, image->dlopen, true);
+	if (image->dlmopen && config->dlopen)
+		file->links[3] = attach(images, config->dlopen, fd, image->dlmopen, true);
 	if (!image->getaddrinfo)
 		return;
 	if (config->leave)
