@@ -32,7 +32,7 @@ run_pytest() {
 run_unit() {
 	local test log
 	for test in build/unit/test_*; do
-		case $test in *.d | *.o) continue ;; esac
+		case $test in *.d | *.o | *.log) continue ;; esac
 		log=$test.log
 		printf '%s\n' "$test"
 		if "$test" >"$log" 2>&1; then

@@ -12,23 +12,40 @@ struct block {
 	uint64_t words[8];
 };
 
-void *memmove(void *to, const void *from, size_t length)
+static void move_down(uint8_t *to, const uint8_t *from, size_t length)
 {
-	uint8_t *t = to;
-	const uint8_t *f = from;
+	struct block block;
 
-	if ((uintptr_t)t - (uintptr_t)f >= length)
-		return memcpy(to, from, length);
-	while (length >= sizeof(struct block)) {
-		struct block block;
+	for (; length >= sizeof(block); length -= sizeof(block)) {
+		__builtin_memcpy(&block, from, sizeof(block));
+		__builtin_memcpy(to, &block, sizeof(block));
+		from += sizeof(block);
+		to += sizeof(block);
+	}
+	while (length--)
+		*to++ = *from++;
+}
 
+static void move_up(uint8_t *to, const uint8_t *from, size_t length)
+{
+	struct block block;
+
+	while (length >= sizeof(block)) {
 		length -= sizeof(block);
-		__builtin_memcpy(&block, f + length, sizeof(block));
-		__builtin_memcpy(t + length, &block, sizeof(block));
+		__builtin_memcpy(&block, from + length, sizeof(block));
+		__builtin_memcpy(to + length, &block, sizeof(block));
 	}
 	while (length) {
 		length--;
-		t[length] = f[length];
+		to[length] = from[length];
 	}
+}
+
+void *memmove(void *to, const void *from, size_t length)
+{
+	if ((uintptr_t)to - (uintptr_t)from >= length)
+		move_down(to, from, length);
+	else
+		move_up(to, from, length);
 	return to;
 }
