@@ -2,7 +2,6 @@
 /*
  * Calls of getaddrinfo(3): texts and hints are kept from the entry, the record is made at the return. The two are paired by
  * (task, stack pointer): a deeper call has a lower one, and what a longjmp or a cancellation left behind is found by the next.
- * Two more hooks tell the reader of images and libraries that it may not have seen.
  */
 #include "kernel.bpf.h"
 #include <bpf/bpf_helpers.h>
@@ -19,9 +18,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Calls that were entered and left by another way than their return: longjmp, cancellation, exec. */
 __u64 abandoned = 0;
-/* Notices that found no room: the reader looks at all processes then. */
-__u64 notices_lost = 0;
-
 struct call_key {
 	__u64 task;
 	__u64 depth;
@@ -60,21 +56,6 @@ struct {
 	__type(key, __u64);
 	__type(value, struct call_stack);
 } call_stacks SEC(".maps");
-
-/* Images whose libraries the reader has attached to, and when they were looked at: files are replaced under a running host,
- * so an image is looked at again from time to time. */
-#define LOOK_AGAIN_NS 5000000000ull
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 2048);
-	__type(key, struct image_key);
-	__type(value, __u64);
-} known_images SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 64 * 1024);
-} notices SEC(".maps");
 
 static __always_inline void drop_call(__u64 task, __u64 depth)
 {
@@ -302,50 +283,10 @@ static __always_inline void forget_task(void)
 	bpf_map_delete_elem(&call_stacks, &task);
 }
 
-static __always_inline void send_notice(__u32 kind, const struct image_key *image, const char *path)
-{
-	const struct task_struct *task = (const struct task_struct *)bpf_get_current_task();
-	struct getaddrinfo_notice *notice = bpf_ringbuf_reserve(&notices, sizeof(*notice), 0);
-
-	if (!notice) {
-		__sync_fetch_and_add(&notices_lost, 1);
-		return;
-	}
-	notice->kind = kind;
-	notice->tgid = bpf_get_current_pid_tgid() >> 32;
-	notice->ns_tgid = scope_ns_pid(BPF_CORE_READ(task, group_leader));
-	notice->ns_ppid = scope_ns_pid(BPF_CORE_READ(task, real_parent, group_leader));
-	notice->ppid = (__u32)BPF_CORE_READ(task, real_parent, tgid);
-	notice->visible = !pidns_level || notice->ns_tgid;
-	notice->time_ns = bpf_ktime_get_boot_ns();
-	notice->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
-	notice->image = *image;
-	notice->path[0] = 0;
-	if (path)
-		bpf_probe_read_kernel_str(notice->path, sizeof(notice->path), path);
-	bpf_ringbuf_submit(notice, BPF_RB_FORCE_WAKEUP);
-}
-
 SEC("tp_btf/sched_process_exec")
-int BPF_PROG(getaddrinfo_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+int getaddrinfo_exec(void *ctx)
 {
-	const struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
-	struct image_key image = {};
-	struct scope_match match;
-	__u64 *looked, now;
-
 	forget_task();
-	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
-		return 0;
-	image.inode = BPF_CORE_READ(inode, i_ino);
-	image.device = BPF_CORE_READ(inode, i_sb, s_dev);
-	now = bpf_ktime_get_boot_ns();
-	looked = bpf_map_lookup_elem(&known_images, &image);
-	if (looked && now - *looked < LOOK_AGAIN_NS)
-		return 0;
-	if (looked)
-		*looked = now;
-	send_notice(NOTICE_EXEC, &image, BPF_CORE_READ(bprm, interp));
 	return 0;
 }
 
@@ -353,38 +294,5 @@ SEC("tp_btf/sched_process_exit")
 int getaddrinfo_exit(void *ctx)
 {
 	forget_task();
-	return 0;
-}
-
-/* dlopen has returned: libraries may be there that were not. */
-SEC("uretprobe")
-int getaddrinfo_dlopen(struct pt_regs *ctx)
-{
-	struct image_key none = {};
-	struct scope_match match;
-
-	if (!PT_REGS_RC(ctx) || !scope_current(&match) ||
-	    scope_self(bpf_get_current_pid_tgid() >> 32))
-		return 0;
-	send_notice(NOTICE_DLOPEN, &none, NULL);
-	return 0;
-}
-
-/* The processes in scope that the sidecar's /proc shows, one number each. */
-SEC("iter/task")
-int getaddrinfo_scan(struct bpf_iter__task *ctx)
-{
-	const struct task_struct *task = ctx->task;
-	struct scope_match match;
-	__u32 pid;
-
-	barrier_var(
-		task); /* or the compiler loads it twice, and the verifier has checked the other one */
-	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) ||
-	    !BPF_CORE_READ(task, mm))
-		return 0;
-	pid = pidns_level ? scope_ns_pid(task) : (__u32)BPF_CORE_READ(task, tgid);
-	if (pid && scope_task(task, &match))
-		bpf_seq_write(ctx->meta->seq, &pid, sizeof(pid));
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The record of one call of getaddrinfo(3), and what its programs tell the reader about new images. */
+/* The record of one call of getaddrinfo(3). */
 #ifndef RINGSIDE_GETADDRINFO_H
 #define RINGSIDE_GETADDRINFO_H
 
@@ -51,30 +51,5 @@ struct getaddrinfo_event {
 	__u32 present;
 };
 _Static_assert(sizeof(struct getaddrinfo_event) == 104, "getaddrinfo record");
-
-/* A file, as the kernel tells them apart; `device` is the kernel's own encoding: major << 20 | minor. */
-struct image_key {
-	__u64 inode;
-	__u32 device;
-	__u32 reserved;
-};
-
-enum getaddrinfo_notice_kind {
-	NOTICE_EXEC = 1,   /* an image ran that is not among the known ones */
-	NOTICE_DLOPEN = 2, /* a library was opened */
-};
-
-#define NOTICE_PATH 256
-
-struct getaddrinfo_notice {
-	__u32 kind;
-	__u32 tgid, ns_tgid; /* as in the record header */
-	__u32 ppid, ns_ppid;
-	__u32 visible; /* it has a number in the sidecar's PID namespace */
-	__u64 time_ns;
-	__u64 start_time;	/* of the process, with tgid its identity */
-	struct image_key image; /* of NOTICE_EXEC */
-	char path[NOTICE_PATH]; /* as given to exec; cut off where it is longer */
-};
 
 #endif

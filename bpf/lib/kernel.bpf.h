@@ -63,25 +63,53 @@ struct qstr {
 };
 
 struct dentry {
+	struct dentry *d_parent;
 	struct qstr d_name;
 };
 
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+
 struct path {
+	struct vfsmount *mnt;
 	struct dentry *dentry;
 };
 
-struct super_block {
-	__u32 s_dev;
+struct timespec64 {
+	__s64 tv_sec;
+	long tv_nsec;
 };
 
 struct inode {
 	unsigned long i_ino;
-	struct super_block *i_sb;
+	__s64 i_size;
+	struct timespec64 i_mtime; /* until 6.6 */
 };
 
 struct file {
+	unsigned int f_mode;
 	struct path f_path;
-	struct inode *f_inode;
+	struct inode *f_inode; /* of an overlay: the file below */
+};
+
+/* What an overlay maps, since 6.8: f_path is the file below then. */
+struct backing_file {
+	struct file file;
+	struct path user_path;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	unsigned long vm_flags;
+	struct file *vm_file;
 };
 
 struct mm_struct {

@@ -43,6 +43,8 @@ static const struct rule rules[] = {
 	 "the scope is found by walking the cgroup: some 65 ns more a hook", NULL},
 	{FEATURE_MISSES, "prog_missed", 0, 0, "skipped runs of a program are counted",
 	 "misses not visible", NULL},
+	{FEATURE_MAP_WALK, "map_walk", 0, GETADDRINFO, "new libraries are found in the mappings",
+	 "a kprobe sees each mapping; where there is none, only what is mapped at the start", NULL},
 	{FEATURE_URETPROBE, "uretprobe", 0, GETADDRINFO,
 	 "a process behind a seccomp filter survives a return probe",
 	 "entries only: no result, no answers, no latency",

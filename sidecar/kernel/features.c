@@ -223,6 +223,11 @@ static void probe_by_btf(struct features *features)
 	features->err[FEATURE_OPEN_ITERATOR] =
 		btf__find_by_name_kind(btf, "bpf_iter_task_new", BTF_KIND_FUNC) < 0 ? -EOPNOTSUPP
 										    : 0;
+	features->err[FEATURE_MAP_WALK] =
+		btf__find_by_name_kind(btf, "bpf_iter_task_vma_new", BTF_KIND_FUNC) < 0 ||
+				tracepoint_id(btf, "sched_prepare_exec") < 0
+			? -EOPNOTSUPP
+			: 0;
 	features->err[FEATURE_ANCESTOR_HELPER] =
 		try_tracing_helper(btf, BPF_FUNC_get_current_ancestor_cgroup_id);
 	features->err[FEATURE_TASK_STORAGE] = try_tracing_helper(btf, BPF_FUNC_task_storage_get);

@@ -18,6 +18,7 @@ enum feature {
 	FEATURE_TASK_STORAGE,	 /* in tracing programs */
 	FEATURE_TASK_ITERATOR,	 /* iter/task: the processes of our PID namespace */
 	FEATURE_OPEN_ITERATOR,	 /* open-coded: all processes */
+	FEATURE_MAP_WALK,	 /* programs walk a task's mappings, and see an exec begin */
 	FEATURE_UPROBE_MULTI,
 	FEATURE_UPROBE_PERF,
 	FEATURE_URETPROBE,  /* a filtered process survives a return probe */

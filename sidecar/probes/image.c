@@ -3,12 +3,19 @@
 
 #include <errno.h>
 #include <gelf.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Only what has no dynamic symbols needs its full table: static executables. */
 #define SYMTAB_MAX (32 * 1024 * 1024)
+
+/* What tells whether an image may hold a resolver that no symbol shows. */
+struct traits {
+	bool executable;  /* has an entry point */
+	bool interpreter; /* is a dynamic executable */
+	bool linked;	  /* needs libraries, or is one */
+	bool symbols;	  /* has its full table */
+	bool go;
+};
 
 /* File offset of a virtual address, by the loadable segments; 0: in none. */
 static uint64_t offset_of(Elf *elf, uint64_t address)
@@ -47,34 +54,22 @@ static void read_symbols(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, st
 			continue;
 		if (!strcmp(name, "getaddrinfo"))
 			image->getaddrinfo = offset_of(elf, symbol.st_value);
-		else if (!strcmp(name, "dlopen"))
-			image->dlopen = offset_of(elf, symbol.st_value);
-		else if (!strcmp(name, "dlmopen"))
-			image->dlmopen = offset_of(elf, symbol.st_value);
+		else if (!strcmp(name, "_dl_debug_state"))
+			image->linked = offset_of(elf, symbol.st_value);
 	}
 }
 
-static void read_dynamic(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct image *image)
+static void read_dynamic(Elf_Scn *section, struct traits *traits)
 {
 	Elf_Data *data = elf_getdata(section, NULL);
 	GElf_Dyn entry;
 
-	for (int i = 0; data && gelf_getdyn(data, i, &entry) && entry.d_tag != DT_NULL; i++) {
-		const char *name;
-
-		if (entry.d_tag == DT_RPATH || entry.d_tag == DT_RUNPATH)
-			image->searches = true;
-		if (entry.d_tag != DT_NEEDED)
-			continue;
-		name = elf_strptr(elf, header->sh_link, entry.d_un.d_val);
-		if (!name || strlen(name) >= IMAGE_NAME || image->needed_count == IMAGE_NEEDED)
-			image->searches = true;
-		else
-			snprintf(image->needed[image->needed_count++], IMAGE_NAME, "%s", name);
-	}
+	for (int i = 0; data && gelf_getdyn(data, i, &entry) && entry.d_tag != DT_NULL; i++)
+		if (entry.d_tag == DT_NEEDED || entry.d_tag == DT_SONAME)
+			traits->linked = true;
 }
 
-static void read_sections(Elf *elf, struct image *image)
+static void read_sections(Elf *elf, struct image *image, struct traits *traits)
 {
 	Elf_Scn *section = NULL;
 	size_t names;
@@ -89,33 +84,28 @@ static void read_sections(Elf *elf, struct image *image)
 			continue;
 		name = elf_strptr(elf, names, header.sh_name);
 		if (name && !strcmp(name, ".go.buildinfo"))
-			image->is_go = true;
+			traits->go = true;
 		if (header.sh_type == SHT_DYNAMIC)
-			read_dynamic(elf, section, &header, image);
+			read_dynamic(section, traits);
+		traits->symbols |= header.sh_type == SHT_SYMTAB;
 		if (header.sh_type == SHT_DYNSYM ||
-		    (header.sh_type == SHT_SYMTAB && !image->interpreter[0] &&
-		     !image->getaddrinfo && header.sh_size <= SYMTAB_MAX))
+		    (header.sh_type == SHT_SYMTAB && !traits->interpreter && !image->getaddrinfo &&
+		     header.sh_size <= SYMTAB_MAX))
 			read_symbols(elf, section, &header, image);
 	}
 }
 
-static void read_interpreter(int fd, Elf *elf, struct image *image)
+static void read_headers(Elf *elf, struct traits *traits)
 {
 	size_t count;
+	GElf_Ehdr file;
 	GElf_Phdr header;
 
+	traits->executable = gelf_getehdr(elf, &file) && file.e_entry;
 	if (elf_getphdrnum(elf, &count))
 		return;
-	for (size_t i = 0; i < count; i++) {
-		if (!gelf_getphdr(elf, (int)i, &header))
-			return;
-		if (header.p_type != PT_INTERP)
-			continue;
-		if (header.p_filesz > 0 && header.p_filesz < IMAGE_PATH &&
-		    pread(fd, image->interpreter, header.p_filesz, (off_t)header.p_offset) < 0)
-			image->interpreter[0] = 0;
-		return;
-	}
+	for (size_t i = 0; i < count && gelf_getphdr(elf, (int)i, &header); i++)
+		traits->interpreter |= header.p_type == PT_INTERP;
 }
 
 int image_read(int fd, struct image *ret_image)
@@ -123,6 +113,7 @@ int image_read(int fd, struct image *ret_image)
 	const uint16_t one = 1;
 	const unsigned char order = *(const unsigned char *)&one ? ELFDATA2LSB : ELFDATA2MSB;
 	const unsigned char *identity;
+	struct traits traits = {0};
 	Elf *elf;
 
 	memset(ret_image, 0, sizeof(*ret_image));
@@ -135,8 +126,11 @@ int image_read(int fd, struct image *ret_image)
 		ret_image->is_elf = true;
 		ret_image->is_64bit =
 			identity[EI_CLASS] == ELFCLASS64 && identity[EI_DATA] == order;
-		read_interpreter(fd, elf, ret_image);
-		read_sections(elf, ret_image);
+		read_headers(elf, &traits);
+		read_sections(elf, ret_image, &traits);
+		ret_image->is_closed =
+			!traits.interpreter && !ret_image->getaddrinfo &&
+			(traits.go || (traits.executable && !traits.linked && !traits.symbols));
 	}
 	elf_end(elf);
 	return 0;

@@ -10,19 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define IMAGE_PATH   256
-#define IMAGE_NEEDED 32
-#define IMAGE_NAME   64
-
 struct image {
 	uint64_t getaddrinfo; /* file offset of the function; 0: it has none */
-	uint64_t dlopen, dlmopen;
-	bool is_elf, is_64bit;		       /* of this machine's own class and order */
-	bool is_go;			       /* has its own resolver */
-	char interpreter[IMAGE_PATH];	       /* of a dynamic executable; empty: none */
-	char needed[IMAGE_NEEDED][IMAGE_NAME]; /* libraries that it names */
-	size_t needed_count;
-	bool searches; /* has a search path of its own, or names more or longer libraries than fit */
+	uint64_t linked; /* of _dl_debug_state, which the dynamic linker calls around its work */
+	bool is_elf, is_64bit; /* of this machine's own class and order */
+	bool is_closed; /* static, and by Go with a resolver of its own, or without symbols: can't be told */
 };
 
 /* 0 or -errno of reading; a file that is no ELF gives is_elf false. */

@@ -14,23 +14,29 @@ struct bpf_program;
 struct images;
 
 struct images_config {
-	struct bpf_program *enter, *leave,
-		*dlopen; /* leave, dlopen: NULL where no return probe may be attached */
-	bool multi;	 /* by uprobe_multi links, else by perf events */
+	struct bpf_program *enter;
+	struct bpf_program *leave;  /* NULL: no return probe may be attached */
+	struct bpf_program *linked; /* for the dynamic linker's r_brk; NULL: not wanted */
+	bool multi;		    /* by uprobe_multi links, else by perf events */
 };
 
-/* What a look at a process found. */
+/* A mapped file. Process numbers are those of our /proc; 0: none there. */
+struct images_file {
+	uint32_t pid, parent_pid;
+	uint64_t start, end; /* of the mapping */
+	uint64_t inode;
+	uint64_t size;
+	int64_t changed_ns; /* mtime; 0: neither it nor the size is known */
+	const char *path;   /* from the root of the mount namespace; empty: not known */
+};
+
+/* What a look found. */
 struct images_look {
-	bool alive;	    /* its map could be read */
-	bool denied;	    /* we may not open its files */
-	bool gone;	    /* a file of it could no longer be opened: it was ending */
-	size_t found;	    /* mapped files that have the function */
-	uint64_t newest_ns; /* when the last of these was attached, CLOCK_BOOTTIME */
-	bool unresolved;    /* by path: one of its libraries could not be found */
+	bool alive;  /* all was looked at; else it is gone, or denied */
+	bool denied; /* we may not open it */
+	bool unseen; /* has a resolver that we can't attach to */
 	uint64_t
-		inode; /* of its executable, with the kernel's encoding of the device; 0: not known */
-	uint32_t device;
-	bool unseen; /* its own executable has a resolver that we can't see, or is of another class */
+		newest_ns; /* when the last file with the function was attached, CLOCK_BOOTTIME; 0: none has it */
 };
 
 /* NULL: no memory. */
@@ -39,18 +45,12 @@ void images_free(struct images *images);
 /* Files attached to. */
 size_t images_count(const struct images *images);
 
-/* Looks at all files that the process maps as code. `pid` as our /proc numbers it. */
-void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
-/*
- * A process that is gone: looks at its executable, its interpreter and the libraries that they name, by path under the root of
- * `root_pid` (0: our own root). Where `inode` is not 0, only if that is the file's.
- */
-void images_look_path(struct images *images, uint32_t root_pid, const char *path, uint64_t inode,
+/* Looks at one mapped file, also of a process that is gone, by its path then: only the very same file will do. */
+void images_look_file(struct images *images, const struct images_file *file,
 		      struct images_look *ret_look);
-/* The usual libraries under a root, before any process has mapped them. */
+/* Looks at all files that the process maps as code. */
+void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
+/* The usual libraries under a process's root (0: our own), before any process has mapped them. */
 void images_look_root(struct images *images, uint32_t root_pid);
-
-/* Why the last attach failed; empty: none did. */
-const char *images_failure(const struct images *images);
 
 #endif

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Tells the reader of files that a process in scope maps as code and that it has not looked at yet. Where programs can walk the
+ * mappings (6.7) and see the start of an exec (6.10), that is done at exec and where the dynamic linker says that it has
+ * mapped something; else a kprobe sees each mapping.
+ */
+#include "kernel.bpf.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_core_read.h>
+
+#include "image_notice.h"
+#include "scope.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define VM_EXEC	      0x00000004
+#define FMODE_BACKING (1 << 25)
+#define DEPTH	      48 /* names and mount points of a path */
+
+/* Notices that found no room: the reader looks at all processes then. */
+__u64 notices_lost = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct image_key);
+	__type(value, __u8);
+} known SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 128 * 1024);
+} notices SEC(".maps");
+
+/* Processes that came into the scope and have run nothing else since. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u8);
+} arrived SEC(".maps");
+
+/* Where struct inode keeps the time of the last change: since 6.11, since 6.7, before. */
+struct inode___split {
+	__s64 i_mtime_sec;
+	__u32 i_mtime_nsec;
+} __attribute__((preserve_access_index));
+
+struct inode___private {
+	struct timespec64 __i_mtime;
+} __attribute__((preserve_access_index));
+
+static __always_inline __s64 changed_ns(const struct inode *inode)
+{
+	const struct inode___split *split = (const void *)inode;
+	const struct inode___private *private = (const void *)inode;
+
+	if (bpf_core_field_exists(split->i_mtime_sec))
+		return BPF_CORE_READ(split, i_mtime_sec) * 1000000000 +
+		       BPF_CORE_READ(split, i_mtime_nsec);
+	if (bpf_core_field_exists(private->__i_mtime))
+		return BPF_CORE_READ(private, __i_mtime.tv_sec) * 1000000000 +
+		       BPF_CORE_READ(private, __i_mtime.tv_nsec);
+	return BPF_CORE_READ(inode, i_mtime.tv_sec) * 1000000000 +
+	       BPF_CORE_READ(inode, i_mtime.tv_nsec);
+}
+
+/* As d_path gives it, but from the file upwards and without regard for chroot. */
+static __noinline void put_path(struct image_notice *notice, const struct file *file)
+{
+	const struct backing_file *backing = (const void *)file;
+	const __u64 in_mount = bpf_core_field_offset(struct mount, mnt);
+	const void *mount = BPF_CORE_READ(file, f_path.mnt);
+	const struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
+	__u32 used = 0;
+
+	/* A file of an overlay: what its user opened. */
+	if (bpf_core_field_exists(backing->user_path) &&
+	    BPF_CORE_READ(file, f_mode) & FMODE_BACKING) {
+		mount = BPF_CORE_READ(backing, user_path.mnt);
+		dentry = BPF_CORE_READ(backing, user_path.dentry);
+	}
+	notice->path_length = 0;
+	for (int i = 0; i < DEPTH; i++) {
+		const struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		long length;
+
+		if (dentry == BPF_CORE_READ((const struct vfsmount *)mount, mnt_root)) {
+			const struct mount *here = mount - in_mount;
+			const void *outer = BPF_CORE_READ(here, mnt_parent);
+
+			if (outer == here && used) {
+				notice->path_length = used;
+				return;
+			}
+			if (outer != here) {
+				dentry = BPF_CORE_READ(here, mnt_mountpoint);
+				mount = outer + in_mount;
+				continue;
+			}
+			/* A detached mount of a single file: where it is in its file system. */
+		}
+		if (used >= NOTICE_PATH - NOTICE_NAME)
+			return;
+		length = bpf_probe_read_kernel_str(notice->path + used, NOTICE_NAME,
+						   BPF_CORE_READ(dentry, d_name.name));
+		if (length <= 0)
+			return;
+		used += length & (2 * NOTICE_NAME - 1);
+		/* The file system's own root, or in no directory: memfd_create(2). */
+		if (dentry == parent) {
+			notice->path_length = used;
+			return;
+		}
+		dentry = parent;
+	}
+}
+
+/* As the sidecar's /proc shows it; 0: it does not. */
+static __always_inline __u32 our_number(const struct task_struct *task)
+{
+	return pidns_level ? scope_ns_pid(task) : (__u32)BPF_CORE_READ(task, pid);
+}
+
+/* `mapping` NULL: the whole task, and its executable. */
+static __always_inline void send_notice(const struct task_struct *task, const struct image_key *key,
+					const struct file *file,
+					const struct vm_area_struct *mapping)
+{
+	struct image_notice *notice = bpf_ringbuf_reserve(&notices, sizeof(*notice), 0);
+
+	if (!notice) {
+		__sync_fetch_and_add(&notices_lost, 1);
+		return;
+	}
+	notice->whole = !mapping;
+	notice->tgid = BPF_CORE_READ(task, tgid);
+	notice->pid = our_number(BPF_CORE_READ(task, group_leader));
+	notice->parent = our_number(BPF_CORE_READ(task, real_parent, group_leader));
+	notice->reserved = 0;
+	notice->time_ns = bpf_ktime_get_boot_ns();
+	notice->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
+	notice->start = mapping ? BPF_CORE_READ(mapping, vm_start) : 0;
+	notice->end = mapping ? BPF_CORE_READ(mapping, vm_end) : 0;
+	notice->file = *key;
+	put_path(notice, file);
+	bpf_ringbuf_submit(notice, BPF_RB_FORCE_WAKEUP);
+}
+
+static __always_inline void fill_key(struct image_key *key, const struct file *file)
+{
+	const struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	key->address = (__u64)inode;
+	key->inode = BPF_CORE_READ(inode, i_ino);
+	key->size = BPF_CORE_READ(inode, i_size);
+	key->changed_ns = changed_ns(inode);
+}
+
+static __always_inline void look_mapping(const struct file *file, __u64 flags,
+					 const struct vm_area_struct *mapping)
+{
+	struct image_key key;
+
+	if (!file || !(flags & VM_EXEC))
+		return;
+	fill_key(&key, file);
+	if (!bpf_map_lookup_elem(&known, &key))
+		send_notice((void *)bpf_get_current_task(), &key, file, mapping);
+}
+
+static __always_inline void look_whole(const struct task_struct *task)
+{
+	const struct file *file = BPF_CORE_READ(task, mm, exe_file);
+	struct image_key key;
+
+	fill_key(&key, file);
+	send_notice(task, &key, file, NULL);
+}
+
+/* struct bpf_iter_task_vma of the kernel's headers since 6.7. */
+struct bpf_iter_task_vma {
+	__u64 opaque[1];
+} __attribute__((aligned(8)));
+extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *it, struct task_struct *task,
+				 __u64 address) __ksym __weak;
+extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it) __ksym __weak;
+extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it) __ksym __weak;
+
+static __always_inline bool current_inside(void)
+{
+	struct scope_match match;
+
+	return scope_current(&match) && !scope_self(bpf_get_current_pid_tgid() >> 32);
+}
+
+static __always_inline void look_current(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vm_area_struct *mapping;
+	struct bpf_iter_task_vma it;
+
+	if (!current_inside())
+		return;
+	/* The mappings are locked: by another thread, or by probes that are attached to them now. */
+	if (bpf_iter_task_vma_new(&it, task, 0))
+		look_whole(task);
+	while ((mapping = bpf_iter_task_vma_next(&it)))
+		look_mapping(mapping->vm_file, mapping->vm_flags, mapping);
+	bpf_iter_task_vma_destroy(&it);
+}
+
+/* The last moment of the old mappings: who came into the scope a moment ago may be gone before the reader has looked. */
+SEC("tp_btf/sched_prepare_exec")
+int images_prepare_exec(void *ctx)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+
+	if (!bpf_map_lookup_elem(&arrived, &tgid))
+		return 0;
+	look_current();
+	bpf_map_delete_elem(&arrived, &tgid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int images_exec(void *ctx)
+{
+	look_current();
+	return 0;
+}
+
+/*
+ * The dynamic linker calls an empty function for debuggers before and after it maps libraries: <link.h>, r_brk. A program on sys_exit
+ * would see mmap(2) instead, but costs every system call of the host about 100 ns.
+ */
+SEC("uprobe")
+int images_linked(void *ctx)
+{
+	look_current();
+	return 0;
+}
+
+/* Instead of all these, where programs can't walk. */
+SEC("kprobe/uprobe_mmap")
+int BPF_KPROBE(images_mapped, const struct vm_area_struct *mapping)
+{
+	__u64 flags = BPF_CORE_READ(mapping, vm_flags);
+
+	if (flags & VM_EXEC && current_inside())
+		look_mapping(BPF_CORE_READ(mapping, vm_file), flags, mapping);
+	return 0;
+}
+
+/*
+ * A process that came into the scope may have mapped anything before. Interrupts are off here: the unlocking after a walk could be
+ * late by a tick, and the process would stand.
+ */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(images_arrived, struct cgroup *cgroup, const char *path, struct task_struct *task)
+{
+	__u32 tgid = BPF_CORE_READ(task, tgid);
+	struct scope_match match;
+
+	if (!BPF_CORE_READ(task, mm) || !scope_task(task, &match) || scope_self(tgid))
+		return 0;
+	bpf_map_update_elem(&arrived, &tgid, &(__u8){1}, BPF_ANY);
+	look_whole(task);
+	return 0;
+}
+
+/* The processes in scope that the sidecar's /proc shows, one number each. */
+SEC("iter/task")
+int images_scan(struct bpf_iter__task *ctx)
+{
+	const struct task_struct *task = ctx->task;
+	struct scope_match match;
+	__u32 pid;
+
+	barrier_var(
+		task); /* or the compiler loads it twice, and the verifier has checked the other one */
+	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) ||
+	    !BPF_CORE_READ(task, mm))
+		return 0;
+	pid = our_number(task);
+	if (pid && scope_task(task, &match))
+		bpf_seq_write(ctx->meta->seq, &pid, sizeof(pid));
+	return 0;
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "probes/coverage.h"
+
+#include <errno.h>
+#include <linux/types.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "event.h"
+#include "image_notice.h"
+#include "images.skel.h"
+#include "kernel/events.h"
+#include "probes/images.h"
+
+struct reported {
+	uint32_t tgid;
+	uint64_t start_time;
+};
+#define REPORTED 256
+
+/* What tells of new files; the first together with walks over the mappings at exec. */
+enum follow { FOLLOW_LINKER, FOLLOW_KPROBE, FOLLOW_NOTHING };
+
+struct coverage {
+	struct images_bpf *skeleton;
+	struct images *images;
+	struct ring_buffer *notices;
+	uint64_t notices_lost; /* as handled */
+	struct reported reported[REPORTED];
+	uint64_t
+		started_ns; /* what was attached by then needs no report: nothing is promised before */
+	enum follow follow;
+};
+
+/* A process is reported once, though it may run several images. */
+static bool was_reported(struct coverage *coverage, const struct image_notice *notice)
+{
+	struct reported *slot = &coverage->reported[notice->tgid % REPORTED];
+
+	if (slot->tgid == notice->tgid && slot->start_time == notice->start_time)
+		return true;
+	*slot = (struct reported){notice->tgid, notice->start_time};
+	return false;
+}
+
+/* Why calls of the process may have been missed; NULL: none were. */
+static const char *judge(const struct coverage *coverage, const struct image_notice *notice,
+			 const struct images_look *look)
+{
+	if (look->denied)
+		return "its files may not be opened: grant CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH "
+		       "where directories are closed";
+	if (look->unseen)
+		return "its resolver cannot be seen: static without symbols, of Go, or of another "
+		       "word size";
+	if (look->newest_ns > notice->time_ns && look->newest_ns > coverage->started_ns)
+		return notice->whole ? "it came into the scope before a library of it was "
+				       "attached: its first calls may be missing"
+				     : "it ran before the file was attached: its first calls may "
+				       "be missing";
+	if (look->alive)
+		return NULL;
+	return notice->pid ? "it ended before the file could be looked at"
+			   : "it is outside the sidecar's PID namespace: share the pod's or the "
+			     "host's";
+}
+
+/* The names of a notice come from the file upwards. Leaves `path` empty where it is not known. */
+static void read_path(const struct image_notice *notice, char path[NOTICE_PATH + 1])
+{
+	const char *names = notice->path;
+	size_t at = NOTICE_PATH, left = notice->path_length;
+
+	path[0] = path[at] = 0;
+	if (!left || left >= NOTICE_PATH || names[left - 1])
+		return;
+	while (left) {
+		const size_t length = strlen(names);
+
+		if (strcmp(names, "/")) {
+			at -= length;
+			memcpy(path + at, names, length);
+			path[--at] = '/';
+		}
+		names += length + 1;
+		left -= length + 1;
+	}
+	memmove(path, path + at, NOTICE_PATH + 1 - at);
+}
+
+static void look_file(struct coverage *coverage, const struct image_notice *notice,
+		      const char *path, struct images_look *ret_look)
+{
+	const struct images_file file = {
+		.pid = notice->pid,
+		.parent_pid = notice->parent,
+		.start = notice->start,
+		.end = notice->end,
+		.inode = notice->file.inode,
+		.size = notice->file.size,
+		.changed_ns = notice->file.changed_ns,
+		.path = path,
+	};
+
+	images_look_file(coverage->images, &file, ret_look);
+	if (ret_look->alive)
+		bpf_map_update_elem(bpf_map__fd(coverage->skeleton->maps.known), &notice->file,
+				    &(uint8_t){1}, BPF_ANY);
+}
+
+static bool is_known(const struct coverage *coverage, const struct image_notice *notice)
+{
+	uint8_t unused;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(coverage->skeleton->maps.known), &notice->file,
+				    &unused);
+}
+
+static bool is_new_here(const struct coverage *coverage, const struct image_notice *notice)
+{
+	uint8_t unused;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(coverage->skeleton->maps.arrived), &notice->tgid,
+				    &unused);
+}
+
+/*
+ * All that a process maps. One that is gone, or runs something else, is covered when it was walked before it did, or its
+ * executable is known.
+ */
+static void look_whole(struct coverage *coverage, const struct image_notice *notice,
+		       const char *path, struct images_look *ret_look)
+{
+	const bool covered = is_known(coverage, notice) ||
+			     (coverage->follow == FOLLOW_LINKER && !is_new_here(coverage, notice));
+	struct images_look executable;
+
+	images_look_process(coverage->images, notice->pid, ret_look);
+	if (!ret_look->alive && covered)
+		ret_look->alive = true;
+	look_file(coverage, notice, path, &executable);
+}
+
+static int take_notice(void *context, void *data, size_t size)
+{
+	const struct image_notice *notice = data;
+	struct coverage *coverage = context;
+	char path[NOTICE_PATH + 1];
+	struct images_look look;
+	const char *why;
+
+	if (size < sizeof(*notice))
+		return 0;
+	read_path(notice, path);
+	if (notice->whole)
+		look_whole(coverage, notice, path, &look);
+	else
+		look_file(coverage, notice, path, &look);
+	why = judge(coverage, notice, &look);
+	if (why && !was_reported(coverage, notice))
+		log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid),
+			 "image", path[0] ? path : NULL, "why", why, NULL);
+	return 0;
+}
+
+/* All processes in scope that /proc shows, and the usual libraries under their roots. */
+static void scan(struct coverage *coverage)
+{
+	struct images_look look;
+	uint32_t pids[256];
+	ssize_t length;
+	const int fd = bpf_iter_create(bpf_link__fd(coverage->skeleton->links.images_scan));
+
+	if (fd < 0)
+		return;
+	while ((length = read(fd, pids, sizeof(pids))) > 0) {
+		for (size_t i = 0; i < (size_t)length / sizeof(pids[0]); i++) {
+			images_look_process(coverage->images, pids[i], &look);
+			images_look_root(coverage->images, pids[i]);
+		}
+	}
+	close(fd);
+}
+
+void coverage_work(struct coverage *coverage)
+{
+	const uint64_t lost = coverage->skeleton->bss->notices_lost;
+
+	ring_buffer__consume(coverage->notices);
+	if (lost == coverage->notices_lost)
+		return;
+	log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "why",
+		 "more new files than could be followed: first calls may be missing", "files",
+		 log_u64(lost - coverage->notices_lost), NULL);
+	coverage->notices_lost = lost;
+	scan(coverage);
+}
+
+int coverage_fd(const struct coverage *coverage)
+{
+	return bpf_map__fd(coverage->skeleton->maps.notices);
+}
+
+size_t coverage_files(const struct coverage *coverage)
+{
+	return images_count(coverage->images);
+}
+
+const char *coverage_how(const struct coverage *coverage)
+{
+	static const char *const names[] = {
+		[FOLLOW_LINKER] = "linker",
+		[FOLLOW_KPROBE] = "kprobe",
+		[FOLLOW_NOTHING] = "start_only",
+	};
+
+	return names[coverage->follow];
+}
+
+static int load(struct coverage *coverage, const struct coverage_config *config, enum follow follow)
+{
+	const bool walks = follow == FOLLOW_LINKER;
+	struct images_bpf *skeleton = images_bpf__open();
+	int err;
+
+	if (!skeleton)
+		return -errno;
+	bpf_program__set_autoload(skeleton->progs.images_prepare_exec, walks);
+	bpf_program__set_autoload(skeleton->progs.images_exec, walks);
+	bpf_program__set_autoload(skeleton->progs.images_linked, walks);
+	bpf_program__set_autoload(skeleton->progs.images_mapped, follow == FOLLOW_KPROBE);
+	bpf_program__set_autoattach(skeleton->progs.images_mapped, false);
+	if (config->multi)
+		bpf_program__set_expected_attach_type(skeleton->progs.images_linked,
+						      BPF_TRACE_UPROBE_MULTI);
+	err = events_lend(config->events, skeleton->obj);
+	if (!err)
+		err = images_bpf__load(skeleton);
+	if (err) {
+		images_bpf__destroy(skeleton);
+		return err;
+	}
+	coverage->skeleton = skeleton;
+	coverage->follow = follow;
+	return 0;
+}
+
+static int attach(struct coverage *coverage)
+{
+	struct images_bpf *skeleton = coverage->skeleton;
+	int err = images_bpf__attach(skeleton);
+
+	if (err || coverage->follow != FOLLOW_KPROBE)
+		return err;
+	skeleton->links.images_mapped = bpf_program__attach(skeleton->progs.images_mapped);
+	if (!skeleton->links.images_mapped) {
+		coverage->follow = FOLLOW_NOTHING;
+		log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "why",
+			 "this kernel lets programs neither walk mappings (6.10) nor use kprobes: "
+			 "files first mapped from now on are not attached",
+			 NULL);
+	}
+	return 0;
+}
+
+static int start(struct coverage *coverage, const struct coverage_config *config,
+		 const char **ret_step)
+{
+	struct images_config images = {
+		.enter = config->enter, .leave = config->leave, .multi = config->multi};
+	int err;
+
+	*ret_step = "load images";
+	err = load(coverage, config, FOLLOW_LINKER);
+	if (err)
+		err = load(coverage, config, FOLLOW_KPROBE);
+	if (err)
+		return err;
+	if (coverage->follow == FOLLOW_LINKER)
+		images.linked = coverage->skeleton->progs.images_linked;
+	*ret_step = "notices";
+	coverage->notices = ring_buffer__new(coverage_fd(coverage), take_notice, coverage, NULL);
+	if (!coverage->notices)
+		return -errno;
+	*ret_step = "attach";
+	coverage->images = images_new(&images);
+	err = coverage->images ? attach(coverage) : -ENOMEM;
+	if (err)
+		return err;
+	images_look_root(coverage->images, 0);
+	images_look_root(coverage->images, 1);
+	scan(coverage);
+	coverage->started_ns = clock_boottime_ns();
+	return 0;
+}
+
+int coverage_start(const struct coverage_config *config, struct coverage **ret_coverage,
+		   const char **ret_step)
+{
+	struct coverage *coverage = calloc(1, sizeof(*coverage));
+	int err;
+
+	*ret_step = "start";
+	if (!coverage)
+		return -ENOMEM;
+	err = start(coverage, config, ret_step);
+	if (err)
+		coverage_free(coverage);
+	else
+		*ret_coverage = coverage;
+	return err;
+}
+
+void coverage_detach(struct coverage *coverage)
+{
+	images_bpf__detach(coverage->skeleton);
+	images_free(coverage->images);
+	coverage->images = NULL;
+}
+
+void coverage_free(struct coverage *coverage)
+{
+	if (!coverage)
+		return;
+	images_free(coverage->images);
+	ring_buffer__free(coverage->notices);
+	images_bpf__destroy(coverage->skeleton);
+	free(coverage);
+}
