@@ -45,15 +45,20 @@ static __always_inline struct process_key process_key_of(const struct task_struc
 	return key;
 }
 
-/* While the snapshot is taken: this process is known by a live record. */
-static __always_inline void snapshot_mark(const struct task_struct *task, __u8 seen)
+/*
+ * While the snapshot is taken: this process is known by a live record. The snapshot reserves before it marks and we mark
+ * before we reserve, so either its record is in front of ours, or it sees our mark and gives its record up.
+ */
+static __always_inline long snapshot_mark(const struct task_struct *task, __u8 seen, __u64 flags)
 {
 	struct process_key key;
 
 	if (!snapshot.running)
-		return;
+		return 0;
 	key = process_key_of(task);
-	bpf_map_update_elem(&snapshot_seen, &key, &seen, BPF_ANY);
+	if (key.start_time >= snapshot.attached_ns)
+		return 0;
+	return bpf_map_update_elem(&snapshot_seen, &key, &seen, flags);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -72,7 +77,9 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return 0;
-	snapshot_mark(child, SEEN_ALIVE);
+	/* A task can be found before its fork is told. */
+	if (snapshot_mark(child, SEEN_ALIVE, BPF_NOEXIST) == -EEXIST)
+		return 0;
 	__sync_fetch_and_add(&account->produced, 1);
 	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event), 0);
 	if (!event) {
@@ -102,12 +109,12 @@ static __always_inline void exec_fill(struct exec_event *event, const struct tas
 	event->argv_length = 0;
 }
 
-/* Appends a kernel text behind the record. Returns the record's new length. */
-static __always_inline __u32 exec_filename(struct exec_event *event, const void *text)
+/* Appends a kernel text of up to `size` bytes behind the record. Returns the record's new length. */
+static __always_inline __u32 exec_filename(struct exec_event *event, const void *text, __u32 size)
 {
-	long length = bpf_probe_read_kernel_str((void *)event + sizeof(*event), PROCESS_PATH, text);
+	long length = bpf_probe_read_kernel_str((void *)event + sizeof(*event), size, text);
 
-	if (length <= 0 || length > PROCESS_PATH) {
+	if (length <= 0 || length > size) {
 		event->header.flags |= EVENT_FAULT;
 		length = 1;
 	}
@@ -147,14 +154,14 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return 0;
-	snapshot_mark(task, SEEN_EXEC);
+	snapshot_mark(task, SEEN_EXEC, BPF_ANY);
 	__sync_fetch_and_add(&account->produced, 1);
 	event = (struct exec_event *)scratch_claim(account, &slot);
 	if (!event)
 		return 0;
 	event_fill(&event->header, EVENT_EXEC, 0, &match);
 	exec_fill(event, task);
-	length = exec_filename(event, BPF_CORE_READ(bprm, filename));
+	length = exec_filename(event, BPF_CORE_READ(bprm, filename), PROCESS_PATH);
 	length = exec_argv(event, task, length);
 	event->header.length = length;
 	event_output(account, &ring_lifecycle, event, length & (SCRATCH_SIZE - 1));
@@ -213,6 +220,7 @@ int process_exit(unsigned long long *ctx)
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return 0;
+	snapshot_mark(task, SEEN_EXIT, BPF_NOEXIST);
 	__sync_fetch_and_add(&account->produced, 1);
 	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event), 0);
 	if (!event) {
@@ -234,6 +242,39 @@ int process_exit(unsigned long long *ctx)
 	return 0;
 }
 
+/* A task that is not the current one, outside the order of the CPU's own events. */
+static __always_inline void snapshot_header(struct event_header *header,
+					    const struct task_struct *task,
+					    const struct scope_match *match)
+{
+	__builtin_memset(header, 0, sizeof(*header));
+	header->kind = EVENT_EXEC;
+	header->flags = EVENT_SNAPSHOT;
+	header->time_ns = bpf_ktime_get_boot_ns();
+	header->cgroup_id = match->cgroup_id;
+	header->hierarchy = (__u16)match->hierarchy;
+	header->tgid = (__u32)BPF_CORE_READ(task, tgid);
+	header->tid = header->tgid;
+	header->ns_tgid = scope_ns_pid(task);
+	header->ns_tid = header->ns_tgid;
+	header->cpu = bpf_get_smp_processor_id();
+	bpf_probe_read_kernel(header->comm, sizeof(header->comm),
+			      (const void *)task + bpf_core_field_offset(struct task_struct, comm));
+	event_note_cgroup(task, match);
+}
+
+/* Whether a process wants a snapshot record: it is in scope, began before the probe was attached, and has not ended. */
+static __always_inline bool snapshot_wants(const struct task_struct *task,
+					   const struct process_key *key, struct scope_match *match)
+{
+	if (BPF_CORE_READ(task, pid) != (int)key->tgid || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
+	    key->start_time >= snapshot.attached_ns || key->start_time < snapshot.resume_ns ||
+	    !BPF_CORE_READ(task, signal, live.counter))
+		return false;
+	return scope_task(task, match) && !scope_self((__u32)key->tgid) &&
+	       !bpf_map_lookup_elem(&snapshot_seen, key);
+}
+
 /* One process that ran before the probe was attached. Arguments and path are added by the reader from /proc. */
 static __always_inline void snapshot_task(const struct task_struct *task)
 {
@@ -241,15 +282,10 @@ static __always_inline void snapshot_task(const struct task_struct *task)
 	struct event_account *account;
 	struct scope_match match = {};
 	struct exec_event *event;
-	__u32 slot, length;
 	__u8 seen = SEEN_SNAPSHOT;
+	long err;
 
-	if (BPF_CORE_READ(task, pid) != (int)key.tgid || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
-	    key.start_time >= snapshot.attached_ns || key.start_time < snapshot.resume_ns ||
-	    !BPF_CORE_READ(task, mm))
-		return;
-	if (!scope_task(task, &match) || scope_self((__u32)key.tgid) ||
-	    bpf_map_lookup_elem(&snapshot_seen, &key))
+	if (!snapshot_wants(task, &key, &match))
 		return;
 	if (bpf_ringbuf_query(&ring_lifecycle, BPF_RB_AVAIL_DATA) > snapshot.pause_bytes) {
 		if (!snapshot.next_ns || key.start_time < snapshot.next_ns)
@@ -259,32 +295,26 @@ static __always_inline void snapshot_task(const struct task_struct *task)
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return;
-	if (bpf_map_update_elem(&snapshot_seen, &key, &seen, BPF_NOEXIST))
+	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event) + PROCESS_NAME, 0);
+	err = bpf_map_update_elem(&snapshot_seen, &key, &seen, BPF_NOEXIST);
+	if (err != -EEXIST)
+		__sync_fetch_and_add(&account->produced, 1);
+	if (!event) {
+		if (err != -EEXIST)
+			event_ring_lost(account, &ring_lifecycle, sizeof(*event) + PROCESS_NAME);
 		return;
-	__sync_fetch_and_add(&account->produced, 1);
-	event = (struct exec_event *)scratch_claim(account, &slot);
-	if (!event)
+	}
+	if (err) {
+		if (err != -EEXIST)
+			event_lost(account, LOST_INFLIGHT_FULL);
+		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
 		return;
-	__builtin_memset(&event->header, 0, sizeof(event->header));
-	event->header.kind = EVENT_EXEC;
-	event->header.flags = EVENT_SNAPSHOT;
-	event->header.time_ns = bpf_ktime_get_boot_ns();
-	event->header.cgroup_id = match.cgroup_id;
-	event->header.hierarchy = (__u16)match.hierarchy;
-	event->header.tgid = (__u32)key.tgid;
-	event->header.tid = (__u32)key.tgid;
-	event->header.ns_tgid = scope_ns_pid(task);
-	event->header.ns_tid = event->header.ns_tgid;
-	event->header.cpu = bpf_get_smp_processor_id();
-	bpf_probe_read_kernel(event->header.comm, sizeof(event->header.comm),
-			      (const void *)task + bpf_core_field_offset(struct task_struct, comm));
-	event_note_cgroup(task, &match);
+	}
+	snapshot_header(&event->header, task, &match);
 	exec_fill(event, task);
-	length =
-		exec_filename(event, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name));
-	event->header.length = length;
-	event_output(account, &ring_lifecycle, event, length & (SCRATCH_SIZE - 1));
-	scratch_release(slot);
+	event->header.length = exec_filename(
+		event, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name), PROCESS_NAME);
+	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_lifecycle, RING_LIFECYCLE));
 }
 
 /* All processes of the host: open-coded iterator, 6.7, c68a78ffe2cb ("bpf: Introduce task open coded iterator kfuncs"). */

@@ -7,6 +7,7 @@
 
 #define PROCESS_PATH 4096
 #define PROCESS_ARGV 4096
+#define PROCESS_NAME 256 /* NAME_MAX and a NUL: of the file, in a snapshot record */
 
 struct fork_event {
 	struct event_header header; /* the parent */
@@ -51,6 +52,7 @@ enum snapshot_seen {
 	SEEN_SNAPSHOT = 1, /* it has one */
 	SEEN_ALIVE = 2,	   /* its fork was recorded */
 	SEEN_EXEC = 3,	   /* it ran a program since: what /proc shows is that program */
+	SEEN_EXIT = 4,	   /* it ended */
 };
 
 /* How far the snapshot of running processes has come; set by the reader, in the process family's data. */

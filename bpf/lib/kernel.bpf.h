@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <linux/types.h>
 #include <linux/bpf.h>
+#include <linux/errno.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

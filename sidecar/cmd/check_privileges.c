@@ -90,5 +90,5 @@ void findings_file_privileges(struct findings *findings)
 	check_capability(findings, CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
 			 "libraries of other users' processes can't be reached");
 	check_capability(findings, CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
-			 "libraries in unreadable directories can't be reached");
+			 "programs and libraries that only their owner may read can't be reached");
 }

@@ -55,7 +55,7 @@ static const char *judge(const struct coverage *coverage, const struct image_not
 {
 	if (look->denied)
 		return "its files may not be opened: grant CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH "
-		       "where directories are closed";
+		       "where only their owner may read them";
 	if (look->unseen)
 		return "its resolver cannot be seen: static without symbols, of Go, or of another "
 		       "word size";

@@ -136,6 +136,7 @@ static int process_start(const struct probe_setup *setup, void **ret_state, char
 		goto out;
 	what = "attach";
 	state->skeleton->bss->snapshot.running = 1;
+	state->skeleton->bss->snapshot.attached_ns = UINT64_MAX;
 	state->skeleton->bss->snapshot.pause_bytes = 128 * 1024;
 	err = process_bpf__attach(state->skeleton);
 	if (!err && state->snapshot_partial) {

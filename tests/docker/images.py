@@ -32,8 +32,8 @@ def make_image(environment, *variables, path=None):
 
 
 def application_context(directory, variant):
-    """A build context: /app/gai and /app/lookups for that libc, and for musl the loader, and in /owned, which only its
-    owner may enter, a program with a getaddrinfo of its own."""
+    """A build context: /app/gai and /app/lookups for that libc, and for musl the loader, and in /owned a program with a
+    getaddrinfo of its own, which only its owner may read."""
     tree = directory / variant / "tree"
     (tree / "app").mkdir(parents=True)
     compiler = ["musl-gcc"] if variant == "musl" else ["gcc"]
@@ -44,9 +44,9 @@ def application_context(directory, variant):
     if variant == "musl":
         (tree / "lib").mkdir()
         shutil.copy(MUSL_LOADER, tree / "lib" / MUSL_LOADER.name)
-        private = directory / variant / "owned" / "private"
-        private.mkdir(parents=True)
-        shutil.copy(program("gai", "static"), private / "gai")
-        private.chmod(0o700)
+        owned = directory / variant / "owned"
+        owned.mkdir()
+        shutil.copy(program("gai", "static"), owned / "gai")
+        (owned / "gai").chmod(0o500)
     (directory / variant / "Dockerfile").write_text(DOCKERFILES[variant])
     return directory / variant

@@ -76,14 +76,14 @@ def test_getaddrinfo_needs_sys_ptrace_for_the_files_of_a_process_with_more_capab
     assert found["probe", "getaddrinfo"]["state"] == "degraded"
 
 
-def test_getaddrinfo_needs_dac_read_search_for_files_that_only_their_owner_reaches(podman, podman_image, podman_application, watch):
+def test_getaddrinfo_needs_dac_read_search_for_files_that_only_their_owner_may_read(podman, podman_image, podman_application, watch):
     app = podman.start(podman_application, "/app/lookups", "localhost", options=["--user", str(USER)])
     ways = {}
     for name, more in (("with", ["DAC_READ_SEARCH"]), ("without", [])):
         options = [*capabilities("BPF", "PERFMON", "SYS_PTRACE", *more), *UNFILTERED, *beside(app)]
         ways[name] = watch(podman, podman_image, "--probe", "getaddrinfo", options=options)
     for number in range(1, 6):
-        app.exec("/owned/private/gai", "call", f"127.0.1.{number}")
+        app.exec("/owned/gai", "call", f"127.0.1.{number}")
     last = "127.0.1.5"
     ways["with"].wait_for("getaddrinfo", node=last)
     ways["without"].stop()

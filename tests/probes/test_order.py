@@ -2,9 +2,11 @@
 """Short processes come out whole and in order; the snapshot at the start has neither holes nor duplicates."""
 
 import collections
+import pathlib
 
 import pytest
 
+from harness import until
 from harness.accounting import check
 
 
@@ -106,6 +108,17 @@ def test_the_snapshot_and_the_live_events_have_neither_holes_nor_duplicates(side
         assert [record.get("snapshot") for record in side.kind("exec", pid=one.pid)] == [True]
     births = [born(records) for records in identities(side).values()]
     assert births.count([]) <= 5, "more than a few slipped in between the attachment and the snapshot"
+
+
+def test_a_process_whose_main_thread_has_left_is_in_the_snapshot(sidecar, run, cgroup):
+    headless = run("proc_shapes", "leader", 42, cgroup=cgroup)
+    stat = pathlib.Path(f"/proc/{headless.pid}/stat")
+    until(lambda: stat.read_text().startswith(f"{headless.pid} (proc_shapes) Z"), "its main thread to leave")
+    side = sidecar(probe="process")
+    (record,) = side.wait_for("exec", pid=headless.pid)
+    assert record["snapshot"] and record["comm"] == "proc_shapes" and record["fault"]
+    headless.finish(42)
+    assert side.wait_for("exit", pid=headless.pid)[0]["code"] == 42
 
 
 def test_a_process_of_the_snapshot_that_ends_at_once_ends_once(sidecar, run, cgroup):

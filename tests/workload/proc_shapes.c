@@ -3,7 +3,7 @@
  * One shape of a process's life a run, by the first argument:
  *   exit CODE                  leaves with CODE
  *   signal NUMBER              is killed by its own signal
- *   leader CODE                the main thread leaves first; another ends the process with CODE
+ *   leader CODE                the main thread leaves first; another ends the process with CODE once stdin ends
  *   threads COUNT              makes and joins threads that are no processes
  *   race COUNT                 threads that all call exit_group(3) at once
  *   thread_exec PROGRAM ARG... execs from a thread that is not the main one
@@ -72,6 +72,14 @@ static int shape_signal(char **args)
 	return WORKLOAD_FAILED;
 }
 
+static void wait_for_end_of_stdin(void)
+{
+	char byte;
+
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+}
+
 /* The main thread has gone once its task is a zombie. */
 static void *last_thread(void *arg)
 {
@@ -89,6 +97,7 @@ static void *last_thread(void *arg)
 	} while (state && state[2] != 'Z');
 	report(",\"last_tid\":%d", thread_id());
 	end();
+	wait_for_end_of_stdin();
 	exit(*(int *)arg);
 }
 
@@ -289,12 +298,9 @@ static int shape_rss(char **args)
 
 static int shape_wait(char **args)
 {
-	char byte;
-
 	(void)args;
 	end();
-	while (read(STDIN_FILENO, &byte, 1) > 0)
-		;
+	wait_for_end_of_stdin();
 	return 0;
 }
 
