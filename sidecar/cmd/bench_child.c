@@ -80,6 +80,9 @@ uint64_t bench_child_cpu_ns(const struct bench_child *child)
 	snprintf(path, sizeof(path), "/proc/%d/task", child->pid);
 	tasks = opendir(path);
 	while (tasks && (entry = readdir(tasks))) {
+		/* task/.. has a schedstat too: the main thread's, once more. */
+		if (entry->d_name[0] == '.')
+			continue;
 		snprintf(path, sizeof(path), "/proc/%d/task/%s/schedstat", child->pid,
 			 entry->d_name);
 		file = fopen(path, "re");
