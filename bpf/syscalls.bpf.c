@@ -230,6 +230,16 @@ static __always_inline void record_write(const struct pt_regs *regs,
 	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_samples, RING_SAMPLES));
 }
 
+/* A new task's way to user space ends in sys_exit too; the call was its parent's, which gets a number above 0. */
+static __always_inline bool is_child_of_clone(__u64 nr, bool ia32, long returned)
+{
+	if (returned)
+		return false;
+	/* fork, clone, vfork, clone3 */
+	return ia32 ? nr == 2 || nr == 120 || nr == 190 || nr == 435
+		    : nr == 56 || nr == 57 || nr == 58 || nr == 435;
+}
+
 /* Time since the present call's entry; 0: the entry was outside the scope. Forgets the entry. */
 static __always_inline __u64 call_latency(struct task_struct *task)
 {
@@ -265,7 +275,7 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 		nr = ia32 ? 173 : 15;
 	if (timing)
 		latency = call_latency(bpf_get_current_task_btf());
-	if (counting)
+	if (counting && !is_child_of_clone((__u32)nr, ia32, returned))
 		count_call(&match, (__u32)nr, ia32, returned, latency);
 	if (writing && is_write((__u32)nr, ia32, &vector))
 		record_write(regs, &match, (__u32)nr, ia32, vector, returned, latency);

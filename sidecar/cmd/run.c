@@ -170,13 +170,24 @@ static int serve(struct run *run)
 	}
 }
 
+/* Taken from the rings, and neither acknowledged nor told as a gap. */
+static uint64_t unacknowledged(const struct run *run, const struct session_account *account)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < SESSION_STREAMS; i++)
+		count += account->streams[i].taken - queue_unacked(run->queue, i);
+	return count;
+}
+
 static void log_done(const struct run *run, const struct session_account *account)
 {
+	const uint64_t left = unacknowledged(run, account);
 	struct sender_stats sent;
 	char line[4096];
 	size_t used;
 
-	used = (size_t)snprintf(line, sizeof(line), "level=info msg=done");
+	used = (size_t)snprintf(line, sizeof(line), "level=%s msg=done", left ? "warn" : "info");
 	for (size_t i = 0; i < account->probe_count; i++) {
 		const struct session_probe *probe = &account->probes[i];
 		uint64_t lost = 0;
@@ -197,9 +208,16 @@ static void log_done(const struct run *run, const struct session_account *accoun
 					 (unsigned long long)queue_unacked(run->queue, i));
 	if (run->sender) {
 		sender_stats(run->sender, &sent);
-		snprintf(line + used, sizeof(line) - used, " sent_bytes=%llu",
-			 (unsigned long long)sent.bytes);
+		used += (size_t)snprintf(line + used, sizeof(line) - used, " sent_bytes=%llu",
+					 (unsigned long long)sent.bytes);
 	}
+	if (left)
+		snprintf(line + used, sizeof(line) - used,
+			 " not_acknowledged=%llu why=\"%s within %llu s of the end\"",
+			 (unsigned long long)left,
+			 run->sender ? "the collector did not acknowledge them"
+				     : "stdout did not take them",
+			 (unsigned long long)(FINISH_NS / 1000000000));
 	fprintf(stderr, "%s\n", line);
 }
 
@@ -271,6 +289,7 @@ static int watch_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigdelset(&set, SIGPIPE);

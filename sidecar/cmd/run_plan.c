@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "cmd/run.h"
 #include "kernel/privileges.h"
 #include "net/sender.h"
@@ -124,6 +125,9 @@ static int plan_attributes(struct run_plan *plan)
 		if (!equals || equals == list->value[i])
 			return wrong("--attribute", list->value[i], "not KEY=VALUE",
 				     "give a key, =, and a value");
+		if (!utf8_valid(list->value[i], strlen(list->value[i])))
+			return wrong("--attribute", list->value[i], "not UTF-8",
+				     "write it in UTF-8");
 		plan->attributes[plan->attribute_count++] = (struct session_attribute){
 			.key = {list->value[i], (size_t)(equals - list->value[i])},
 			.value = {equals + 1, strlen(equals + 1)},
@@ -178,6 +182,8 @@ static int plan_agent_id(const struct run_options *options)
 		return 0;
 	if (!*id || strlen(id) > SESSION_AGENT_ID)
 		return wrong("--agent-id", id, "1 to 255 bytes are allowed", "give a shorter one");
+	if (!utf8_valid(id, strlen(id)))
+		return wrong("--agent-id", id, "not UTF-8", "write it in UTF-8");
 	for (; *id; id++) {
 		if ((unsigned char)*id < 0x20 || *id == 0x7f)
 			return wrong("--agent-id", options->agent_id,

@@ -39,6 +39,14 @@ def scope(cgroup):
     return f"cgroup:{cgroup.path}"
 
 
+@pytest.mark.parametrize("value", [b"k\xff=v", b"k=\xff"])
+def test_an_attribute_that_is_not_utf8_is_a_wrong_call(binary, scope, value):
+    done = subprocess.run(
+        [str(binary), "run", "--scope", scope, "--attribute", value], capture_output=True, timeout=30, check=False
+    )
+    assert done.returncode == WRONG_CALL and b"--attribute" in done.stderr and b"UTF-8" in done.stderr, done
+
+
 @pytest.mark.parametrize("command", ["run", "collect", "cat", "check", "health"])
 def test_an_unknown_option_is_a_wrong_call_and_named(binary, command):
     done = invoke(binary, command, "--no-such-option")
@@ -246,7 +254,35 @@ def test_a_stdout_that_nobody_reads_costs_records_and_no_spin(binary, run, cgrou
     produced, lost, taken = (int(done[key]) for key in ("write_produced", "write_lost", "stream1_taken"))
     assert produced == sum(kind["calls"] for kind in made["kinds"].values()) + made["report_writes"]
     assert produced - lost == taken
-    assert int(done["stream1_acknowledged"]) <= taken
+    acknowledged = int(done["stream1_acknowledged"])
+    assert acknowledged < taken
+    assert done["level"] == "warn" and int(done["not_acknowledged"]) == taken - acknowledged, done
+
+
+def test_a_stdout_that_was_closed_before_the_start_is_an_error(binary, run, cgroup):
+    command = [str(binary), "run", "--scope", f"cgroup:{cgroup.path}", "--probe", "write", "--format", "json"]
+    with subprocess.Popen(
+        ["sh", "-c", 'exec "$@" >&- <&-', "sh", *command], stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_line(process.stderr, "ready")
+        run("write_flood", "--count", 100, gate=True).open_gate(cgroup).finish()
+        rest = process.stderr.read().strip().splitlines()
+    assert process.returncode == REFUSED
+    assert "cannot write to stdout" in rest[0] and len(rest) == 2, rest
+
+
+def test_no_open_descriptors_at_all_do_no_harm_to_a_capture(binary, run, cgroup, tmp_path):
+    file = tmp_path / "capture.rs"
+    command = [str(binary), "run", "--scope", f"cgroup:{cgroup.path}", "--probe", "write", "--capture", str(file)]
+    process = subprocess.Popen(["sh", "-c", 'exec "$@" >&- <&- 2>&-', "sh", *command, "--format", "none"])
+    until(lambda: file.exists() and file.stat().st_size, "the capture")
+    flood = run("write_flood", "--count", 1000, gate=True).open_gate(cgroup)
+    flood.finish()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+    done = invoke(binary, "cat", file, "--format", "json")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert done.stdout.count('"kind":"write"') >= 1000
 
 
 def _rests(pid):
@@ -256,7 +292,8 @@ def _rests(pid):
     return cpu_seconds(pid) - before < 0.1
 
 
-def test_sigint_ends_it_as_sigterm_does(sidecar):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_other_signals_end_it_as_sigterm_does(sidecar, number):
     side = sidecar(probe="process")
-    side.stop(signal.SIGINT)
+    side.stop(number)
     assert side.process.returncode == 0 and side.done

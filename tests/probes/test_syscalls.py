@@ -44,6 +44,14 @@ def test_errors_are_counted_apart(sidecar, count, cgroup):
     assert (row["count"], row["errors"], row["nr"]) == (500, 500, GETPGID)
 
 
+def test_a_clone_is_one_call_although_parent_and_child_return_from_it(sidecar, run, cgroup):
+    side = sidecar(probe="syscalls")
+    run("proc_shapes", "fork", 50, gate=True).open_gate(cgroup).finish()
+    until_counted(side, cgroup, "exit_group", 51)
+    side.stop()
+    assert side.counted("clone", cgroup)["count"] == 50
+
+
 def test_per_cpu_breaks_the_sum_down(sidecar, count, cgroup):
     side = sidecar("--per-cpu", probe="syscalls")
     report = count("--count", 3000)
