@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "kernel/events.h"
 #include "kernel/percpu.h"
+#include "kernel/scope_watch.h"
 #include "spool/queue.h"
 #include "wire/batch.h"
 #include "wire/capture.h"
@@ -35,6 +36,7 @@ struct family {
 struct reader {
 	struct reader_config config;
 	struct events *events;
+	struct scope_watch *scope_watch;
 	struct family families[FAMILIES];
 	size_t family_count;
 	int8_t probe_of_kind[KINDS];
@@ -251,6 +253,10 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 		what = "buffers";
 		err = make_buffers(reader);
 	}
+	if (!err) {
+		what = "the scope's watch";
+		err = scope_watch_new(reader->events, &reader->scope_watch);
+	}
 	if (!err)
 		err = watch_all(reader);
 	if (err) {
@@ -280,6 +286,7 @@ void reader_free(struct reader *reader)
 		batch_free(reader->batches[i]);
 	counters_free(reader->counters);
 	buf_done(&reader->out);
+	scope_watch_free(reader->scope_watch);
 	events_free(reader->events);
 	for (size_t i = 0; i < 3; i++) {
 		const int fd = (const int[]){reader->epoll_fd, reader->counters_fd,
@@ -302,6 +309,11 @@ void reader_ready(struct reader *reader)
 		if (reader->families[i].family->ready)
 			reader->families[i].family->ready(reader->families[i].state);
 	}
+}
+
+bool reader_scope_removed(struct reader *reader, size_t i)
+{
+	return scope_watch_removed(reader->scope_watch, i);
 }
 
 int reader_fd(const struct reader *reader)

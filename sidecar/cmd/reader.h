@@ -39,6 +39,9 @@ const char *reader_how(const struct reader *reader);
 /* Tells the probes that records are taken from now on (the snapshot begins). */
 void reader_ready(struct reader *reader);
 
+/* Whether the cgroup of the scope's item `i` was removed: true once for each. */
+bool reader_scope_removed(struct reader *reader, size_t i);
+
 /* For epoll, readable when reader_work has something to do. */
 int reader_fd(const struct reader *reader);
 /* Longest that the caller may sleep before the next reader_work, ms; -1: until reader_fd says so. Call it last before sleeping. */

@@ -146,6 +146,19 @@ static void log_ready(const struct run *run)
 		 NULL);
 }
 
+static void tell_removed_scopes(const struct run *run)
+{
+	for (size_t i = 0; i < run->plan.scope.count; i++) {
+		const struct scope_item *item = &run->plan.scope.items[i];
+
+		if (reader_scope_removed(run->reader, i) && !item->entry.exclude)
+			log_line(LOG_WARN, "scope is gone", "scope", item->given, "name",
+				 item->name, "why",
+				 "its cgroup was removed; a new one of that name is another", "do",
+				 "start again, or observe a cgroup above it", NULL);
+	}
+}
+
 /* Until a signal comes (0) or stdout fails (-EPIPE). */
 static int serve(struct run *run)
 {
@@ -161,6 +174,7 @@ static int serve(struct run *run)
 		    errno != EINTR)
 			return -errno;
 		reader_work(run->reader);
+		tell_removed_scopes(run);
 		if (fds[2].revents)
 			health_serve(run->health_fd, true);
 		if (fds[3].revents)

@@ -129,3 +129,16 @@ def test_what_is_excluded_below_the_scope_does_not_appear(sidecar, run, cgroup, 
     side.stop()
     assert {record["pid"] for record in side.kind("fork", "exec", "exit")} == {shown.pid}
     assert side.counted("getppid", noisy)["count"] == 0
+
+
+def test_a_scope_that_is_removed_is_said_once(sidecar, new_cgroup):
+    gone, stays, outside = new_cgroup("gone"), new_cgroup("stays"), new_cgroup("outside")
+    side = sidecar(probe="process", scope=[f"cgroup:{one.path}" for one in (gone, stays)])
+    outside.remove()
+    gone.remove()
+    gone.path.mkdir()
+    gone.remove()
+    side.wait(lambda: side.messages("scope is gone"), "the warning")
+    side.stop()
+    (line,) = side.messages("scope is gone")
+    assert line["scope"] == f"cgroup:{gone.path}" and line["level"] == "warn"
