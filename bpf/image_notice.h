@@ -21,11 +21,14 @@ struct image_notice {
 	__u32 pid, parent; /* the sidecar's PID namespace; 0: no number there */
 	__u32 path_length; /* 0: not known */
 	__u32 reserved;
-	__u64 time_ns;	  /* CLOCK_BOOTTIME */
+	__u64 time_ns;	  /* since when the process, in scope, has it; CLOCK_BOOTTIME */
 	__u64 start_time; /* of the process, with tgid its identity */
 	__u64 start, end; /* of the mapping */
 	struct image_key file;
 	char path[NOTICE_PATH]; /* names from the file up to the root, each with its NUL */
 };
+
+/* Of a process that came into the scope: its arrival, CLOCK_BOOTTIME ns, until what it had mapped was told file by file. */
+#define ARRIVAL_WALKED 0
 
 #endif

@@ -21,11 +21,12 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Notices that found no room: the reader looks at all processes then. */
 __u64 notices_lost = 0;
 
+/* Files that the reader has looked at, and when: CLOCK_BOOTTIME ns. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 4096);
 	__type(key, struct image_key);
-	__type(value, __u8);
+	__type(value, __u64);
 } known SEC(".maps");
 
 struct {
@@ -33,12 +34,12 @@ struct {
 	__uint(max_entries, 128 * 1024);
 } notices SEC(".maps");
 
-/* Processes that came into the scope and have run nothing else since. */
+/* Processes that came into the scope, by tgid, and when, or ARRIVAL_WALKED. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, __u32);
-	__type(value, __u8);
+	__type(value, __u64);
 } arrived SEC(".maps");
 
 /* Where struct inode keeps the time of the last change: since 6.11, since 6.7, before. */
@@ -126,7 +127,7 @@ static __always_inline __u32 our_number(const struct task_struct *task)
 /* `mapping` NULL: the whole task, and its executable. */
 static __always_inline void send_notice(const struct task_struct *task, const struct image_key *key,
 					const struct file *file,
-					const struct vm_area_struct *mapping)
+					const struct vm_area_struct *mapping, __u64 since_ns)
 {
 	struct image_notice *notice = bpf_ringbuf_reserve(&notices, sizeof(*notice), 0);
 
@@ -139,7 +140,7 @@ static __always_inline void send_notice(const struct task_struct *task, const st
 	notice->pid = our_number(BPF_CORE_READ(task, group_leader));
 	notice->parent = our_number(BPF_CORE_READ(task, real_parent, group_leader));
 	notice->reserved = 0;
-	notice->time_ns = bpf_ktime_get_boot_ns();
+	notice->time_ns = since_ns;
 	notice->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
 	notice->start = mapping ? BPF_CORE_READ(mapping, vm_start) : 0;
 	notice->end = mapping ? BPF_CORE_READ(mapping, vm_end) : 0;
@@ -159,15 +160,17 @@ static __always_inline void fill_key(struct image_key *key, const struct file *f
 }
 
 static __always_inline void look_mapping(const struct file *file, __u64 flags,
-					 const struct vm_area_struct *mapping)
+					 const struct vm_area_struct *mapping, __u64 since_ns)
 {
 	struct image_key key;
+	__u64 *looked;
 
 	if (!file || !(flags & VM_EXEC))
 		return;
 	fill_key(&key, file);
-	if (!bpf_map_lookup_elem(&known, &key))
-		send_notice((void *)bpf_get_current_task(), &key, file, mapping);
+	looked = bpf_map_lookup_elem(&known, &key);
+	if (!looked || *looked > since_ns)
+		send_notice((void *)bpf_get_current_task(), &key, file, mapping, since_ns);
 }
 
 static __always_inline void look_whole(const struct task_struct *task)
@@ -176,7 +179,7 @@ static __always_inline void look_whole(const struct task_struct *task)
 	struct image_key key;
 
 	fill_key(&key, file);
-	send_notice(task, &key, file, NULL);
+	send_notice(task, &key, file, NULL, bpf_ktime_get_boot_ns());
 }
 
 /* struct bpf_iter_task_vma of the kernel's headers since 6.7. */
@@ -195,39 +198,58 @@ static __always_inline bool current_inside(void)
 	return scope_current(&match) && !scope_self(bpf_get_current_pid_tgid() >> 32);
 }
 
-static __always_inline void look_current(void)
+/* What the current task maps since `since_ns`. False: it is outside the scope, or no walk was possible. */
+static __always_inline bool look_current(__u64 since_ns)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct vm_area_struct *mapping;
 	struct bpf_iter_task_vma it;
+	bool walks;
 
 	if (!current_inside())
-		return;
+		return false;
 	/* The mappings are locked: by another thread, or by probes that are attached to them now. */
-	if (bpf_iter_task_vma_new(&it, task, 0))
+	walks = !bpf_iter_task_vma_new(&it, task, 0);
+	if (!walks)
 		look_whole(task);
 	while ((mapping = bpf_iter_task_vma_next(&it)))
-		look_mapping(mapping->vm_file, mapping->vm_flags, mapping);
+		look_mapping(mapping->vm_file, mapping->vm_flags, mapping, since_ns);
 	bpf_iter_task_vma_destroy(&it);
+	return walks;
 }
 
-/* The last moment of the old mappings: who came into the scope a moment ago may be gone before the reader has looked. */
+/* The last moment of the mappings of who came into the scope: it may be gone before the reader has looked. */
+static __always_inline void look_arrived(void)
+{
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u64 *arrival = bpf_map_lookup_elem(&arrived, &tgid);
+
+	if (arrival && *arrival != ARRIVAL_WALKED && look_current(*arrival))
+		*arrival = ARRIVAL_WALKED;
+}
+
 SEC("tp_btf/sched_prepare_exec")
 int images_prepare_exec(void *ctx)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	look_arrived();
+	return 0;
+}
 
-	if (!bpf_map_lookup_elem(&arrived, &tgid))
-		return 0;
-	look_current();
-	bpf_map_delete_elem(&arrived, &tgid);
+/* Before 6.16 the mappings are gone here: the process is reported. */
+SEC("tp_btf/sched_process_exit")
+int images_exit(void *ctx)
+{
+	const struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (!BPF_CORE_READ(task, signal, live.counter))
+		look_arrived();
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
 int images_exec(void *ctx)
 {
-	look_current();
+	look_current(bpf_ktime_get_boot_ns());
 	return 0;
 }
 
@@ -238,7 +260,7 @@ int images_exec(void *ctx)
 SEC("uprobe")
 int images_linked(void *ctx)
 {
-	look_current();
+	look_current(bpf_ktime_get_boot_ns());
 	return 0;
 }
 
@@ -249,24 +271,40 @@ int BPF_KPROBE(images_mapped, const struct vm_area_struct *mapping)
 	__u64 flags = BPF_CORE_READ(mapping, vm_flags);
 
 	if (flags & VM_EXEC && current_inside())
-		look_mapping(BPF_CORE_READ(mapping, vm_file), flags, mapping);
+		look_mapping(BPF_CORE_READ(mapping, vm_file), flags, mapping,
+			     bpf_ktime_get_boot_ns());
 	return 0;
 }
 
-/*
- * A process that came into the scope may have mapped anything before. Interrupts are off here: the unlocking after a walk could be
- * late by a tick, and the process would stand.
- */
-SEC("tp_btf/cgroup_attach_task")
-int BPF_PROG(images_arrived, struct cgroup *cgroup, const char *path, struct task_struct *task)
+/* It may have mapped anything before. */
+static __always_inline void note_arrival(const struct task_struct *task)
 {
 	__u32 tgid = BPF_CORE_READ(task, tgid);
+	__u64 now = bpf_ktime_get_boot_ns();
 	struct scope_match match;
 
 	if (!BPF_CORE_READ(task, mm) || !scope_task(task, &match) || scope_self(tgid))
-		return 0;
-	bpf_map_update_elem(&arrived, &tgid, &(__u8){1}, BPF_ANY);
+		return;
+	bpf_map_update_elem(&arrived, &tgid, &now, BPF_ANY);
 	look_whole(task);
+}
+
+/* Interrupts are off here: the unlocking after a walk could be late by a tick, and the process would stand. */
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(images_arrived, struct cgroup *cgroup, const char *path, struct task_struct *task)
+{
+	note_arrival(task);
+	return 0;
+}
+
+/* CLONE_INTO_CGROUP */
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(images_forked, struct task_struct *parent, struct task_struct *child)
+{
+	struct scope_match match;
+
+	if (BPF_CORE_READ(child, pid) == BPF_CORE_READ(child, tgid) && !scope_current(&match))
+		note_arrival(child);
 	return 0;
 }
 

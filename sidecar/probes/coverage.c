@@ -107,43 +107,33 @@ static void look_file(struct coverage *coverage, const struct image_notice *noti
 		.changed_ns = notice->file.changed_ns,
 		.path = path,
 	};
+	uint64_t now;
 
 	images_look_file(coverage->images, &file, ret_look);
+	now = clock_boottime_ns();
 	if (ret_look->alive)
 		bpf_map_update_elem(bpf_map__fd(coverage->skeleton->maps.known), &notice->file,
-				    &(uint8_t){1}, BPF_ANY);
+				    &now, BPF_NOEXIST);
 }
 
-static bool is_known(const struct coverage *coverage, const struct image_notice *notice)
+static bool is_walked(const struct coverage *coverage, const struct image_notice *notice)
 {
-	uint8_t unused;
-
-	return !bpf_map_lookup_elem(bpf_map__fd(coverage->skeleton->maps.known), &notice->file,
-				    &unused);
-}
-
-static bool is_new_here(const struct coverage *coverage, const struct image_notice *notice)
-{
-	uint8_t unused;
+	uint64_t arrival;
 
 	return !bpf_map_lookup_elem(bpf_map__fd(coverage->skeleton->maps.arrived), &notice->tgid,
-				    &unused);
+				    &arrival) &&
+	       arrival == ARRIVAL_WALKED;
 }
 
-/*
- * All that a process maps. One that is gone, or runs something else, is covered when it was walked before it did, or its
- * executable is known.
- */
+/* All that a process maps. Where it is gone by now, or runs something else, notices of its old files and of the new ones follow. */
 static void look_whole(struct coverage *coverage, const struct image_notice *notice,
 		       const char *path, struct images_look *ret_look)
 {
-	const bool covered = is_known(coverage, notice) ||
-			     (coverage->follow == FOLLOW_LINKER && !is_new_here(coverage, notice));
 	struct images_look executable;
 
 	images_look_process(coverage->images, notice->pid, ret_look);
-	if (!ret_look->alive && covered)
-		ret_look->alive = true;
+	if (is_walked(coverage, notice))
+		*ret_look = (struct images_look){.alive = true};
 	look_file(coverage, notice, path, &executable);
 }
 
@@ -232,6 +222,7 @@ static int load(struct coverage *coverage, const struct coverage_config *config,
 	if (!skeleton)
 		return -errno;
 	bpf_program__set_autoload(skeleton->progs.images_prepare_exec, walks);
+	bpf_program__set_autoload(skeleton->progs.images_exit, walks);
 	bpf_program__set_autoload(skeleton->progs.images_exec, walks);
 	bpf_program__set_autoload(skeleton->progs.images_linked, walks);
 	bpf_program__set_autoload(skeleton->progs.images_mapped, follow == FOLLOW_KPROBE);

@@ -6,6 +6,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import types
 
 import pytest
 
@@ -309,6 +311,30 @@ def test_a_process_that_comes_into_the_scope_brings_its_libraries(sidecar, run, 
         records = _covered(side, program)
     (record,) = records
     expect(record, call)
+
+
+CLONE_INTO_CGROUP = """
+import ctypes, os, struct, sys
+library = ctypes.CDLL(sys.argv[2])
+directory = os.open(sys.argv[1], os.O_RDONLY)
+arguments = struct.pack("11Q", 1 << 33, 0, 0, 0, 17, 0, 0, 0, 0, 0, directory)
+child = ctypes.CDLL(None).syscall(435, arguments, len(arguments))
+if child == 0:
+    library.getaddrinfo(b"refuse:-77", None, None, ctypes.byref(ctypes.c_void_p()))
+    os._exit(0)
+os.waitpid(child, 0)
+print(child)
+"""
+
+
+def test_a_process_that_is_born_into_the_scope_brings_its_libraries(sidecar, cgroup, workloads, tmp_path):
+    side = sidecar(probe="getaddrinfo")
+    env, _ = _fresh_library(workloads, "glibc", "LD_PRELOAD", tmp_path)
+    command = [sys.executable, "-c", CLONE_INTO_CGROUP, cgroup.path, env["LD_PRELOAD"]]
+    for known in (False, True):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        records = _covered(side, types.SimpleNamespace(pid=int(done.stdout)))
+        assert not known or records[0]["result"] == -77, side.state()
 
 
 @pytest.fixture
