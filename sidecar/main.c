@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/standard.h"
 #include "cmd/commands.h"
 
 static const struct {
@@ -30,18 +29,9 @@ static void usage(FILE *out)
 	fprintf(out, "\n`ringside COMMAND --help` explains each.\n");
 }
 
-/* Or the next file that is opened would be stdout. What is written to a closed one still fails: it is opened for reading. */
-static void fill_standard_fds(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) < 0)
-			return;
-	}
-}
-
 int main(int argc, char **argv)
 {
-	fill_standard_fds();
+	standard_fill();
 	if (argc < 2) {
 		usage(stderr);
 		return 2;

@@ -45,13 +45,13 @@ static int parse_units(const char *text, const struct unit *units, uint64_t *ret
 	for (; isdigit((unsigned char)*text); text++) {
 		if (__builtin_mul_overflow(value, 10, &value) ||
 		    __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
-			return -EINVAL;
+			return -ERANGE;
 	}
 	for (; units->name; units++) {
 		if (strcmp(text, units->name))
 			continue;
 		if (__builtin_mul_overflow(value, units->factor, &value))
-			return -EINVAL;
+			return -ERANGE;
 		*ret_value = value;
 		return 0;
 	}
@@ -90,44 +90,52 @@ static int set_flag(const struct origin *origin, const char *value, bool *ret_fl
 	return 0;
 }
 
+static const struct unit *units_of(enum option_type type)
+{
+	return type == OPTION_SIZE ? size_units : type == OPTION_TIME ? time_units : no_units;
+}
+
+/* In the largest unit that leaves no rest. */
+static const char *with_unit(uint64_t value, enum option_type type, char ret_text[static 32])
+{
+	const struct unit *best = units_of(type);
+
+	for (const struct unit *unit = best; unit->name; unit++) {
+		if (value && value % unit->factor == 0 && unit->factor > best->factor)
+			best = unit;
+	}
+	snprintf(ret_text, 32, "%llu%s", (unsigned long long)(value / best->factor), best->name);
+	return ret_text;
+}
+
 static int set_number(const struct option_def *option, const struct origin *origin,
 		      const char *value, uint64_t *ret_number)
 {
-	char why[96];
+	static const char *const takes[] = {
+		[OPTION_SIZE] = "it takes a number of bytes, with k, M or G behind it",
+		[OPTION_TIME] = "it takes a number with us, ms, s, m or h behind it",
+		[OPTION_NUMBER] = "it takes a number",
+	};
+	char why[96], min[32], max[32];
 	uint64_t number;
-	int err;
+	const int err = option->type == OPTION_TIME
+				? options_time(value, &number)
+				: parse_units(value, units_of(option->type), &number);
 
-	if (option->type == OPTION_SIZE) {
-		err = options_size(value, &number);
-		if (err)
-			return refuse(origin, value,
-				      "it takes a number of bytes, with k, M or G behind it");
-	} else if (option->type == OPTION_TIME) {
-		err = options_time(value, &number);
-		if (err)
-			return refuse(origin, value,
-				      "it takes a number with us, ms, s, m or h behind it");
-	} else {
-		err = parse_units(value, no_units, &number);
-		if (err)
-			return refuse(origin, value, "it takes a number");
+	if (err == -EINVAL)
+		return refuse(origin, value, takes[option->type]);
+	if (!err && number >= option->min && (!option->max || number <= option->max)) {
+		*ret_number = number;
+		return 0;
 	}
-	if (number < option->min || (option->max && number > option->max)) {
-		const char *unit = option->type == OPTION_TIME	 ? " ns"
-				   : option->type == OPTION_SIZE ? " bytes"
-								 : "";
-
-		if (option->max)
-			snprintf(why, sizeof(why), "it must be %llu to %llu%s",
-				 (unsigned long long)option->min, (unsigned long long)option->max,
-				 unit);
-		else
-			snprintf(why, sizeof(why), "it must be at least %llu%s",
-				 (unsigned long long)option->min, unit);
-		return refuse(origin, value, why);
-	}
-	*ret_number = number;
-	return 0;
+	with_unit(option->min, option->type, min);
+	if (option->max)
+		snprintf(why, sizeof(why), "it must be %s to %s", min,
+			 with_unit(option->max, option->type, max));
+	else
+		snprintf(why, sizeof(why), "it must be at least %s%s", min,
+			 err ? ", and below 2^64" : "");
+	return refuse(origin, value, why);
 }
 
 static int add_item(const struct origin *origin, const char *value, size_t length,
@@ -181,6 +189,7 @@ static int set_option(const struct option_def *option, const struct origin *orig
 	case OPTION_FLAG:
 		return set_flag(origin, value, field);
 	case OPTION_TEXT:
+	case OPTION_ARGUMENT:
 		*(const char **)field = value;
 		return 0;
 	case OPTION_SIZE:
@@ -222,7 +231,7 @@ static int read_environment(const char *command, const struct option_def *table,
 		int err;
 
 		environment_name(option->name, name);
-		value = getenv(name);
+		value = option->type == OPTION_ARGUMENT ? NULL : getenv(name);
 		if (!value || !*value)
 			continue;
 		if (is_list(option))

@@ -12,11 +12,12 @@
 #include <stdint.h>
 
 enum option_type {
-	OPTION_FLAG,	   /* bool: given; in the environment 1, true, 0 or false */
-	OPTION_TEXT,	   /* const char * */
-	OPTION_SIZE,	   /* uint64_t bytes: 64k, 1M, 2G */
-	OPTION_TIME,	   /* uint64_t ns: 10ms, 1s, 2m, 1h */
-	OPTION_NUMBER,	   /* uint64_t */
+	OPTION_FLAG,   /* bool: given; in the environment 1, true, 0 or false */
+	OPTION_TEXT,   /* const char * */
+	OPTION_SIZE,   /* uint64_t bytes: 64k, 1M, 2G */
+	OPTION_TIME,   /* uint64_t ns: 10ms, 1s, 2m, 1h */
+	OPTION_NUMBER, /* uint64_t */
+	OPTION_ARGUMENT, /* const char *; not read from the environment, where run and collect have another meaning for it */
 	OPTION_LIST,	   /* struct option_list; repeatable */
 	OPTION_COMMA_LIST, /* struct option_list; repeatable, and comma-separated */
 };
@@ -45,7 +46,7 @@ int options_parse(const char *command, const char *synopsis, const char *about,
 		  const struct option_def *table, void *config, int argc, char **argv,
 		  size_t max_operands, struct option_list *ret_operands);
 
-/* The parsers of values: 0 or -EINVAL. */
+/* The parsers of values: 0; -EINVAL; -ERANGE: past 64 bits. */
 int options_size(const char *text, uint64_t *ret_bytes);
 int options_time(const char *text, uint64_t *ret_ns);
 

@@ -21,7 +21,7 @@ struct bench_options {
 static const struct option_def bench_table[] = {
 	{"seconds", OPTION_NUMBER, "N", "how long to flood (default 3)",
 	 offsetof(struct bench_options, seconds), 1, 600},
-	{"format", OPTION_TEXT, "FORMAT", "table or json (default table)",
+	{"format", OPTION_ARGUMENT, "FORMAT", "table or json (default table)",
 	 offsetof(struct bench_options, format), 0, 0},
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };

@@ -28,7 +28,7 @@ struct cat_config {
 };
 
 static const struct option_def cat_options[] = {
-	{"format", OPTION_TEXT, "FORMAT",
+	{"format", OPTION_ARGUMENT, "FORMAT",
 	 "table, json (a line a record) or csv (default: a table on a terminal, json elsewhere)",
 	 offsetof(struct cat_config, format), 0, 0},
 	{"kind", OPTION_COMMA_LIST, "KIND,...",

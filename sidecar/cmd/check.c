@@ -46,7 +46,7 @@ static const struct option_def table[] = {
 	 FIELD(settings.counters_memory), 4096, 1ull << 30},
 	{"queue", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 4M)",
 	 FIELD(queue), 2097152, 1ull << 30},
-	{"format", OPTION_TEXT, "FORMAT", "table or json: an object a line (default table)",
+	{"format", OPTION_ARGUMENT, "FORMAT", "table or json: an object a line (default table)",
 	 FIELD(format), 0, 0},
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
+#include "base/standard.h"
 #include "cmd/commands.h"
 #include "net/conn.h"
 #include "net/health.h"
@@ -38,7 +39,8 @@ static const struct option_def collect_table[] = {
 	 "listen here; port 0 picks one (default 127.0.0.1:9717)", FIELD(listen), 0, 0},
 	{"format", OPTION_TEXT, "FORMAT",
 	 "table, json or none (default: table on a terminal, json in a pipe)", FIELD(format), 0, 0},
-	{"capture", OPTION_TEXT, "FILE", "also write the frames to a file, for ringside cat",
+	{"capture", OPTION_TEXT, "FILE",
+	 "also write the frames to a file, for ringside cat; one that is there is overwritten",
 	 FIELD(capture), 0, 0},
 	{"insecure", OPTION_FLAG, NULL, "allow plain TCP beyond loopback", FIELD(insecure), 0, 0},
 	{0}};
@@ -253,10 +255,9 @@ static int collect_open(struct collect *collect, const struct collect_options *o
 	const char *what = "stdout";
 	int err;
 
-	/* Before anything else takes the number of a closed stdout. */
-	err = loop_init(&collect->loop);
-	if (collect->loop.fd == STDOUT_FILENO)
-		err = collect->format == ROW_NONE ? 0 : -EBADF;
+	err = collect->format == ROW_NONE || standard_output_open() ? 0 : -EBADF;
+	if (!err)
+		err = loop_init(&collect->loop);
 	if (!err)
 		err = open_output(collect);
 	if (err)

@@ -116,7 +116,12 @@ static void log_balance(const struct agent *agent, uint32_t stream)
 	struct balance balance = agent_balance(agent, stream);
 	struct digits number[9];
 	char epoch[24], difference[24];
+	const char *why = NULL;
 
+	if (!agent->has_account)
+		why = "no accounting came";
+	else if (!agent->ended && !balance.holds)
+		why = "what the agent did after its last accounting is not known";
 	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)agent->epoch);
 	snprintf(difference, sizeof(difference), "%lld", (long long)balance.difference);
 	log_line(balance.holds ? LOG_INFO : LOG_WARN, "balance", "agent", agent->id, "epoch", epoch,
@@ -127,7 +132,7 @@ static void log_balance(const struct agent *agent, uint32_t stream)
 		 digits(&number[4], balance.next_seq), "received",
 		 digits(&number[5], balance.received), "gaps", digits(&number[6], balance.gaps),
 		 "elsewhere", balance.elsewhere ? digits(&number[7], balance.elsewhere) : NULL,
-		 "why", agent->has_account ? NULL : "no accounting came", NULL);
+		 "why", why, NULL);
 }
 
 static void left(void *context, struct agent *agent, const char *peer, const char *why)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/standard.h"
 #include "base/utf8.h"
 #include "cmd/run.h"
 #include "kernel/privileges.h"
@@ -38,7 +39,8 @@ static const struct option_def run_table[] = {
 	{"format", OPTION_TEXT, "FORMAT",
 	 "on stdout: table, json or none (default: table on a terminal, json in a pipe)",
 	 FIELD(format), 0, 0},
-	{"capture", OPTION_TEXT, "FILE", "also write the frames to a file, for ringside cat",
+	{"capture", OPTION_TEXT, "FILE",
+	 "also write the frames to a file, for ringside cat; one that is there is overwritten",
 	 FIELD(capture), 0, 0},
 	{"latency", OPTION_FLAG, NULL,
 	 "measure system calls: a second hook, a cost for every call of the host", FIELD(latency),
@@ -157,6 +159,11 @@ static int plan_output(struct run_plan *plan)
 		plan->format = ROW_NONE;
 	else
 		return wrong("--format", format, "no such format", "take table, json or none");
+	if (!options->collector && plan->format != ROW_NONE && !standard_output_open()) {
+		log_line(LOG_ERROR, "cannot write to stdout", "why", "it is closed", "do",
+			 "leave it open, or give --collector or --format none", NULL);
+		return 3;
+	}
 	if (!options->collector)
 		return 0;
 	if (options->format && plan->format != ROW_NONE)

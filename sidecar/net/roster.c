@@ -160,19 +160,11 @@ struct balance agent_balance(const struct agent *agent, uint32_t stream)
 			balance.lost += account->probes[i].lost[j];
 	}
 	reached = balance.produced - balance.lost;
-	if (agent->ended) {
-		balance.holds = reached == balance.taken && balance.taken == balance.next_seq &&
-				balance.next_seq == have;
-		balance.difference = (int64_t)(reached - have);
-		if (!balance.difference && !balance.holds)
-			balance.difference =
-				(int64_t)(balance.taken != have ? balance.taken - have
-								: balance.next_seq - have);
-		return balance;
-	}
-	balance.holds = balance.taken == balance.next_seq && balance.lost <= balance.produced &&
-			reached >= balance.taken && have >= balance.next_seq;
-	if (have < balance.next_seq)
-		balance.difference = (int64_t)(balance.next_seq - have);
+	balance.holds = reached == balance.taken && balance.taken == balance.next_seq &&
+			balance.next_seq == have;
+	balance.difference = (int64_t)(reached - have);
+	if (!balance.difference && !balance.holds)
+		balance.difference = (int64_t)(balance.taken != have ? balance.taken - have
+								     : balance.next_seq - have);
 	return balance;
 }

@@ -54,8 +54,8 @@ struct agent *roster_find(struct roster *roster, const void *id, size_t length);
 struct agent *roster_claim(struct roster *roster, const struct session_hello *hello);
 
 /*
- * How the stream stands: exactly after a Bye; else as far as the last accounting goes, which left what the ring held
- * open. Without any accounting it does not hold.
+ * How the stream stands by the last accounting. Without a Bye it holds only where nothing was under way at that moment, and
+ * nothing came after it; without any accounting it does not hold.
  */
 struct balance agent_balance(const struct agent *agent, uint32_t stream);
 
