@@ -93,7 +93,7 @@ $(GEN)/syscall_names.h: container/syscall_names.sh | $(DEPS_BUILT)
 	$(Q)container/syscall_names.sh $(PREFIX)/include/asm >$@
 
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
-	-Wno-address-of-packed-member -Wno-missing-declarations -Ibpf -Ibpf/lib -I$(PREFIX)/include \
+	-Wno-address-of-packed-member -Wno-missing-declarations -iquote bpf -iquote bpf/lib -I$(PREFIX)/include \
 	-fdebug-compilation-dir=/ringside -ffile-prefix-map=$(CURDIR)=/ringside
 
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(DEPS_BUILT)
@@ -113,7 +113,8 @@ $(GEN)/%.skel.h: $(B)/bpf/%.bpf.o
 # ---------------------------------------------------------------- the binary
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Werror
-INCLUDES := -Isidecar -Ibpf -Ibpf/lib -isystem $(GEN)
+# Not -I: a header of ours may have the name of a system header.
+INCLUDES := -iquote sidecar -iquote bpf -iquote bpf/lib -isystem $(GEN)
 ELFUTILS := $(shell awk '$$1 == "elfutils" { sub(/-.*/, "", $$2); print $$2 }' container/deps.lock)
 DEFINES := -D_GNU_SOURCE -DRINGSIDE_VERSION='"$(VERSION)"' -DELFUTILS_VERSION='"$(ELFUTILS)"'
 CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fno-omit-frame-pointer \

@@ -11,7 +11,7 @@
 #define PROCESS	    (1u << PROBE_PROCESS)
 #define GETADDRINFO (1u << PROBE_GETADDRINFO)
 #define SYSCALLS    (1u << PROBE_WRITE | 1u << PROBE_SYSCALLS)
-#define ALL	    (PROCESS | GETADDRINFO | SYSCALLS)
+#define ALL	    ((1u << PROBES) - 1)
 
 /* What is known when the probes' lines are made. */
 struct findings {

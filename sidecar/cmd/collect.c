@@ -232,15 +232,21 @@ static void raise_open_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int open_listener(struct collect *collect)
+static int open_listener(struct collect *collect, bool insecure)
 {
 	char text[ADDRESS_TEXT];
 	int fd = net_listen(&collect->address, &collect->listening);
 	const char *todo = "choose another address with --listen";
 
-	if (fd >= 0)
+	if (fd >= 0 && (insecure || address_socket_is_loopback(&collect->listening)))
 		return watch_fd(collect, &collect->listen_watch, fd, listener_ready);
 	address_print(&collect->address, text);
+	if (fd >= 0) {
+		/* "localhost" may be anything. */
+		close(fd);
+		fd = -EPERM;
+		todo = "it is no loopback address: give one, or --insecure on a network you trust";
+	}
 	if (fd == -EADDRINUSE)
 		todo = "stop who listens there, or choose another port with --listen (port 0 picks "
 		       "one)";
@@ -277,7 +283,7 @@ static int collect_open(struct collect *collect, const struct collect_options *o
 	if (err)
 		goto out;
 	raise_open_files();
-	err = open_listener(collect);
+	err = open_listener(collect, options->insecure);
 	if (err)
 		return err;
 	open_health(collect);
@@ -365,7 +371,7 @@ static void finish(struct collect *collect)
 int collect_main(int argc, char **argv)
 {
 	struct collect_options options = {.listen = "127.0.0.1:9717"};
-	struct collect collect = {.loop.fd = -1};
+	struct collect collect = {.loop.fd = -1, .output = {.fd = -1, .flags = -1}};
 	char listening[ADDRESS_TEXT];
 	int err;
 

@@ -97,12 +97,14 @@ static bool write_out(struct local *local)
 	return true;
 }
 
-static void print_frame(struct local *local, const struct queue_frame *frame)
+/* False: stdout does not take it. */
+static bool print_frames(struct local *local, const struct queue_frame *frame)
 {
 	const uint8_t *data = frame->data, *message;
 	size_t length = frame->length, message_length;
 	ProtobufCMessage *unpacked;
 	const char *why;
+	long taken;
 
 	if (frame->item == QUEUE_GAP) {
 		buf_clear(&local->scratch);
@@ -111,13 +113,18 @@ static void print_frame(struct local *local, const struct queue_frame *frame)
 		data = buf_head(&local->scratch);
 		length = buf_length(&local->scratch);
 	}
-	if (frame_next(data, length, FRAME_MAX, &message, &message_length) <= 0)
-		return;
-	unpacked = frame_unpack(local->arena, &ringside__v1__agent_frame__descriptor, message,
-				message_length);
-	if (unpacked)
-		printer_frame(local->printer, local->source,
-			      (const Ringside__V1__AgentFrame *)unpacked, &why);
+	while ((taken = frame_next(data, length, FRAME_MAX, &message, &message_length)) > 0) {
+		unpacked = frame_unpack(local->arena, &ringside__v1__agent_frame__descriptor,
+					message, message_length);
+		if (unpacked)
+			printer_frame(local->printer, local->source,
+				      (const Ringside__V1__AgentFrame *)unpacked, &why);
+		if (!write_out(local))
+			return false;
+		data += taken;
+		length -= (size_t)taken;
+	}
+	return true;
 }
 
 static bool print_queued(struct local *local)
@@ -126,8 +133,7 @@ static bool print_queued(struct local *local)
 	struct timespec cpu;
 
 	while (queue_next(local->queue, &frame)) {
-		print_frame(local, &frame);
-		if (!write_out(local))
+		if (!print_frames(local, &frame))
 			return false;
 		if (frame.item == QUEUE_BATCH || frame.item == QUEUE_GAP)
 			queue_ack(local->queue, frame.stream, frame.last + 1);

@@ -47,23 +47,26 @@ struct reader {
 	struct buf out;		  /* one frame on its way to the queue */
 	int epoll_fd, counters_fd, heartbeat_fd;
 	bool flowing;
-	size_t drained; /* records taken since the last sleep */
+	bool said_counters; /* that they are not whole */
+	size_t drained;	    /* records taken since the last sleep */
 	uint64_t
 		opened_ns[RINGS]; /* when the open batch got its first record: clock_monotonic_ns */
 	int64_t realtime_offset;
 	char how[FAMILIES * (PROBE_HOW + 32)];
 };
 
-static void push(struct reader *reader, void (*to_queue)(struct queue *, const uint8_t *, size_t))
+static bool push(struct reader *reader, bool (*to_queue)(struct queue *, const uint8_t *, size_t))
 {
 	const size_t length = buf_length(&reader->out);
+	bool taken;
 
 	if (!length)
-		return;
-	to_queue(reader->config.queue, buf_head(&reader->out), length);
+		return true;
+	taken = to_queue(reader->config.queue, buf_head(&reader->out), length);
 	if (reader->config.capture)
 		capture_frame(reader->config.capture, buf_head(&reader->out), length);
 	buf_clear(&reader->out);
+	return taken;
 }
 
 /* Two readings of the clocks differ by tens of ns: only a real step moves the offset, so that one moment has one time. */
@@ -199,8 +202,7 @@ static int make_buffers(struct reader *reader)
 		if (!reader->batches[i])
 			return -ENOMEM;
 	}
-	reader->counters = counters_new(syscalls_rows(config->settings.counters_memory) + 1,
-					config->settings.per_cpu ? percpu_cpus() : 0, namer);
+	reader->counters = counters_new(config->settings.per_cpu ? percpu_cpus() : 0, namer);
 	if (!reader->counters)
 		return -ENOMEM;
 	err = buf_init(&reader->out, FRAME_MAX + 5, 16 * FRAME_MAX);
@@ -366,15 +368,24 @@ static void drain(struct reader *reader, bool all)
 
 static void send_counters(struct reader *reader)
 {
+	int err;
+
+	buf_clear(&reader->out);
+	counters_begin(reader->counters, clock_boottime_ns(), realtime_offset(reader),
+		       &reader->out);
 	for (size_t i = 0; i < reader->family_count; i++) {
 		const struct family *family = &reader->families[i];
 
 		if (family->family->count)
 			family->family->count(family->state, reader->counters);
 	}
-	buf_clear(&reader->out);
-	counters_seal(reader->counters, clock_boottime_ns(), realtime_offset(reader), &reader->out);
-	push(reader, queue_push_counters);
+	err = counters_end(reader->counters);
+	if (!push(reader, queue_push_counters))
+		err = -ENOSPC;
+	if (err && !reader->said_counters)
+		log_line(LOG_WARN, "counters are not sent whole", "why", strerror(-err), "do",
+			 "give a smaller --counters-memory or a larger --queue", NULL);
+	reader->said_counters = err;
 }
 
 static void account_probe(struct reader *reader, uint32_t number, struct session_probe *ret_probe)
@@ -481,16 +492,4 @@ void reader_finish(struct reader *reader, struct session_account *ret_account)
 	buf_clear(&reader->out);
 	session_put_heartbeat(&reader->out, ret_account);
 	push(reader, queue_push_heartbeat);
-}
-
-size_t reader_memory(const struct reader_config *config)
-{
-	const struct events_config events = {
-		.ring_bytes = {config->ring_bytes[0], config->ring_bytes[1]}};
-	const size_t cpus = config->settings.per_cpu ? percpu_cpus() : 0;
-
-	return events_memory(&events) + RINGS * batch_memory(wire_kinds) +
-	       config->settings.counters_memory +
-	       counters_memory(syscalls_rows(config->settings.counters_memory) + 1, cpus) +
-	       FRAME_MAX;
 }

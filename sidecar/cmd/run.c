@@ -21,6 +21,7 @@
 #include "cmd/reader.h"
 #include "kernel/drop.h"
 #include "kernel/features.h"
+#include "kernel/privileges.h"
 #include "net/health.h"
 #include "net/sender.h"
 #include "spool/queue.h"
@@ -281,16 +282,20 @@ static int finish(struct run *run)
 
 /*
  * What the reader needs later: map look-ups (BPF, on 5.10), and for getaddrinfo new links (PERFMON, or SYS_ADMIN where they
- * are perf events) to files of other processes (SYS_PTRACE, DAC_READ_SEARCH).
+ * are perf events) to files of other processes (SYS_PTRACE, DAC_READ_SEARCH, CHECKPOINT_RESTORE).
  */
 static void drop_privileges(const struct run *run)
 {
 	uint64_t keep = PRIVILEGE(CAP_BPF) | PRIVILEGE(CAP_PERFMON);
+	struct privileges held;
 	int err;
 
+	privileges_read(&held);
+	if (!(held.capabilities & PRIVILEGE(CAP_BPF)))
+		keep |= PRIVILEGE(CAP_SYS_ADMIN);
 	if (run->plan.enabled & 1u << (unsigned)probe_find("getaddrinfo"))
 		keep |= PRIVILEGE(CAP_SYS_ADMIN) | PRIVILEGE(CAP_SYS_PTRACE) |
-			PRIVILEGE(CAP_DAC_READ_SEARCH);
+			PRIVILEGE(CAP_DAC_READ_SEARCH) | PRIVILEGE(CAP_CHECKPOINT_RESTORE);
 	err = drop_all_but(keep);
 	if (err)
 		log_line(LOG_WARN, "cannot drop capabilities", "why", strerror(-err), NULL);

@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "event.h"
+#include "kernel/percpu.h"
 
 #define CACHE_SLOTS  256 /* a cgroup has one slot it can be in; a newer one takes it over */
 #define CONTAINER_ID 64
@@ -18,18 +19,19 @@ struct cached {
 };
 
 struct cgroup_cache {
-	int names_fd;
+	int names_fd, last_fd;
 	size_t map_entries;
 	struct cached slots[CACHE_SLOTS];
 };
 
-struct cgroup_cache *cgroup_cache_new(int names_fd, size_t map_entries)
+struct cgroup_cache *cgroup_cache_new(int names_fd, int last_fd, size_t map_entries)
 {
 	struct cgroup_cache *cache = calloc(1, sizeof(*cache));
 
 	if (!cache)
 		return NULL;
 	cache->names_fd = names_fd;
+	cache->last_fd = last_fd;
 	cache->map_entries = map_entries;
 	return cache;
 }
@@ -56,8 +58,9 @@ static const char *container_id(const char *name)
 /* BPF had no room for a name: once its map is full, all go, and the records to come bring those still in use. */
 static void empty_full_map(const struct cgroup_cache *cache)
 {
-	struct cgroup_key key, *previous = NULL;
+	struct cgroup_key key, *previous = NULL, *none;
 	size_t count = 0;
+	uint32_t zero = 0;
 
 	for (; count < cache->map_entries && !bpf_map_get_next_key(cache->names_fd, previous, &key);
 	     count++)
@@ -67,6 +70,11 @@ static void empty_full_map(const struct cgroup_cache *cache)
 	for (size_t i = 0;
 	     i < cache->map_entries && !bpf_map_get_next_key(cache->names_fd, NULL, &key); i++)
 		bpf_map_delete_elem(cache->names_fd, &key);
+	/* What each CPU knows to be there is not there any more. */
+	none = calloc(percpu_cpus(), sizeof(*none));
+	if (none)
+		bpf_map_update_elem(cache->last_fd, &zero, none, BPF_ANY);
+	free(none);
 }
 
 void cgroup_cache_get(struct cgroup_cache *cache, uint64_t id, uint32_t hierarchy,

@@ -11,8 +11,8 @@
 
 struct cgroup_cache;
 
-/* `names_fd` is borrowed. NULL: no memory. */
-struct cgroup_cache *cgroup_cache_new(int names_fd, size_t map_entries);
+/* The maps cgroup_names, of `map_entries`, and cgroup_last (event.bpf.h), borrowed. NULL: no memory. */
+struct cgroup_cache *cgroup_cache_new(int names_fd, int last_fd, size_t map_entries);
 void cgroup_cache_free(struct cgroup_cache *cache);
 void cgroup_cache_get(struct cgroup_cache *cache, uint64_t id, uint32_t hierarchy,
 		      const char **ret_name, const char **ret_container);

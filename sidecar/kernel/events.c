@@ -175,7 +175,8 @@ int events_new(const struct events_config *config, struct events **ret_events,
 			  sizeof(struct event_account));
 	if (err)
 		goto out;
-	events->cgroups = cgroup_cache_new(events->map[MAP_NAMES], CGROUP_NAMES);
+	events->cgroups =
+		cgroup_cache_new(events->map[MAP_NAMES], events->map[MAP_LAST], CGROUP_NAMES);
 	err = events->cgroups ? 0 : -ENOMEM;
 out:
 	if (err)
@@ -261,6 +262,11 @@ int events_lend(struct events *events, struct bpf_object *object)
 		err = object_set(object, "pidns_inode", &events->self.pidns_inode,
 				 sizeof(events->self.pidns_inode));
 	return err;
+}
+
+size_t events_ring_bytes(const struct events *events, uint32_t ring)
+{
+	return events->config.ring_bytes[ring];
 }
 
 int events_fd(const struct events *events, uint32_t ring)

@@ -52,6 +52,7 @@ int events_lend(struct events *events, struct bpf_object *object);
 /* Sets one constant (`const volatile`) of an object that is not loaded yet. -ENOENT: it has none of that name and size. */
 int object_set(struct bpf_object *object, const char *name, const void *value, size_t size);
 
+size_t events_ring_bytes(const struct events *events, uint32_t ring);
 /* For epoll: readable when BPF woke the reader. */
 int events_fd(const struct events *events, uint32_t ring);
 /* Takes all that is there. Returns the number of records. */

@@ -212,6 +212,7 @@ static void probe_by_btf(struct features *features)
 			features->err[i] = err;
 		features->err[FEATURE_TASK_ITERATOR] = features->err[FEATURE_OPEN_ITERATOR] = err;
 		features->err[FEATURE_TASK_STORAGE] = features->err[FEATURE_ANCESTOR_HELPER] = err;
+		features->err[FEATURE_MAP_WALK] = err;
 		return;
 	}
 	features->err[FEATURE_TRACING] = try_tracing(btf);

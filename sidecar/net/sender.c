@@ -170,8 +170,11 @@ static void *sender_thread(void *argument)
 		if (uplink_ended(uplink))
 			break;
 		fds[2] = (struct pollfd){.fd = uplink_fd(uplink), .events = uplink_events(uplink)};
-		if (poll(fds, 3, wait_ms(when)) < 0 && errno != EINTR)
+		if (poll(fds, 3, wait_ms(when)) < 0 && errno != EINTR) {
+			log_line(LOG_ERROR, "the sender stops", "collector", sender->address, "why",
+				 strerror(errno), "do", "start ringside again", NULL);
 			break;
+		}
 		if (fds[0].revents)
 			clear_fd(fds[0].fd);
 		if (fds[1].revents)
@@ -230,5 +233,5 @@ int sender_finish(struct sender *sender, const uint8_t *bye, size_t length, uint
 		return -ETIMEDOUT;
 	sender->started = false;
 	ended = uplink_ended(sender->uplink);
-	return ended < 0 ? ended : 0;
+	return ended > 0 ? 0 : ended < 0 ? ended : -EIO;
 }

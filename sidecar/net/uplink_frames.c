@@ -248,6 +248,8 @@ void uplink_write(struct uplink *uplink)
 			if (!uplink->bye || !all_sent)
 				break;
 			err = buf_put(&uplink->conn.out, uplink->bye, uplink->bye_length);
+			if (err)
+				break;
 			uplink_enter(uplink, ENDING, UINT64_MAX);
 			continue;
 		}

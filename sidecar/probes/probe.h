@@ -54,8 +54,8 @@ struct probe_family {
 	void (*work)(void *state);
 	/* A record of this family was taken: returns it, or another made from it (good until the next call). */
 	const struct event_header *(*enrich)(void *state, const struct event_header *event);
-	/* Adds the rows of its counters. 0 or -errno. */
-	int (*count)(void *state, struct counters *counters);
+	/* Adds the rows of its counters. */
+	void (*count)(void *state, struct counters *counters);
 	/* Runs that the kernel skipped of the programs that serve this probe. */
 	uint64_t (*missed)(void *state, uint32_t probe);
 };

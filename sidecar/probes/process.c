@@ -137,7 +137,8 @@ static int process_start(const struct probe_setup *setup, void **ret_state, char
 	what = "attach";
 	state->skeleton->bss->snapshot.running = 1;
 	state->skeleton->bss->snapshot.attached_ns = UINT64_MAX;
-	state->skeleton->bss->snapshot.pause_bytes = 128 * 1024;
+	state->skeleton->bss->snapshot.pause_bytes =
+		events_ring_bytes(setup->events, RING_LIFECYCLE) / 4;
 	err = process_bpf__attach(state->skeleton);
 	if (!err && state->snapshot_partial) {
 		state->snapshot_link = bpf_program__attach_iter(
@@ -206,13 +207,17 @@ static bool has_moved_on(const struct process_state *state, const struct exec_ev
  * Path and arguments as /proc shows them, behind `exec`; its lengths are those of the record. The path needs the rights of
  * a debugger (proc(5)): where they are missing, the kernel's name of the file stays. 0 or -errno.
  */
-static int read_proc(const struct exec_event *given, struct exec_event *exec)
+static int read_proc(const struct process_state *state, const struct exec_event *given,
+		     struct exec_event *exec)
 {
-	const uint32_t pid = exec->header.ns_tgid ? exec->header.ns_tgid : exec->header.tgid;
+	const bool own_numbers = state->skeleton->rodata->pidns_level;
+	const uint32_t pid = own_numbers ? exec->header.ns_tgid : exec->header.tgid;
 	char *text = (char *)(exec + 1);
 	char path[64], link[PROCESS_PATH];
 	ssize_t length;
 
+	if (!pid)
+		return -ESRCH;
 	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
 	length = readlink(path, link, sizeof(link));
 	if (length > 0 && length < PROCESS_PATH) {
@@ -243,7 +248,7 @@ static const struct event_header *process_enrich(void *context, const struct eve
 	    event->length < sizeof(*exec))
 		return event;
 	*exec = *given;
-	if (read_proc(given, exec) || has_moved_on(state, given)) {
+	if (read_proc(state, given, exec) || has_moved_on(state, given)) {
 		memcpy(exec, given, given->header.length);
 		if (exec->argv_bytes)
 			exec->header.flags |= EVENT_FAULT;

@@ -118,8 +118,8 @@ static void syscalls_detach(void *context)
 }
 
 /* One row from the values that were read last. A row's start is its first call on any CPU. */
-static int add_row(struct syscalls_state *state, const struct percpu *values,
-		   const struct syscall_key *key, const char *name, struct counters *counters)
+static void add_row(struct syscalls_state *state, const struct percpu *values,
+		    const struct syscall_key *key, const char *name, struct counters *counters)
 {
 	struct counters_row row = {
 		.cgroup_id = key->cgroup_id,
@@ -133,7 +133,7 @@ static int add_row(struct syscalls_state *state, const struct percpu *values,
 	};
 
 	if (!row.count)
-		return 0;
+		return;
 	for (size_t cpu = 0; cpu < values->cpus; cpu++) {
 		const struct syscall_count *value = percpu_value(values, cpu);
 
@@ -142,29 +142,26 @@ static int add_row(struct syscalls_state *state, const struct percpu *values,
 		if (state->per_cpu)
 			state->per_cpu[cpu] = value->count;
 	}
-	return counters_add(counters, &row);
+	counters_add(counters, &row);
 }
 
-static int syscalls_count(void *context, struct counters *counters)
+static void syscalls_count(void *context, struct counters *counters)
 {
 	struct syscalls_state *state = context;
 	struct syscall_key key, *previous = NULL;
 	const uint32_t other = 0;
 	char name[SYSCALL_NAME];
-	int err = 0;
 
 	if (!state->counting)
-		return 0;
-	for (; !err && !bpf_map_get_next_key(state->counts.map_fd, previous, &key);
-	     previous = &key) {
+		return;
+	for (; !bpf_map_get_next_key(state->counts.map_fd, previous, &key); previous = &key) {
 		if (percpu_read(&state->counts, &key))
 			continue;
 		syscall_name(key.nr, key.ia32, name);
-		err = add_row(state, &state->counts, &key, name, counters);
+		add_row(state, &state->counts, &key, name, counters);
 	}
-	if (!err && !percpu_read(&state->other, &other))
-		err = add_row(state, &state->other, &(struct syscall_key){0}, "other", counters);
-	return err;
+	if (!percpu_read(&state->other, &other))
+		add_row(state, &state->other, &(struct syscall_key){0}, "other", counters);
 }
 
 static uint64_t syscalls_missed(void *context, uint32_t probe)

@@ -106,7 +106,7 @@ static void drop_latest(struct queue *queue, struct entry **entry)
 }
 
 /* Latest values count as lifecycle's memory: they are small and few, and samples give way to them. */
-static void push_latest(struct queue *queue, struct entry **slot, const uint8_t *data,
+static bool push_latest(struct queue *queue, struct entry **slot, const uint8_t *data,
 			size_t length, bool keep_ticket)
 {
 	uint64_t ticket = *slot ? (*slot)->ticket : 0;
@@ -115,31 +115,37 @@ static void push_latest(struct queue *queue, struct entry **slot, const uint8_t 
 	drop_latest(queue, slot);
 	*slot = entry_new(&queue->entries, 0, length);
 	if (!*slot)
-		return;
+		return false;
 	memcpy((*slot)->data, data, length);
 	if (kept)
 		(*slot)->ticket = ticket;
+	return true;
 }
 
-void queue_push_counters(struct queue *queue, const uint8_t *data, size_t length)
+bool queue_push_counters(struct queue *queue, const uint8_t *data, size_t length)
 {
+	bool taken;
+
 	lock(queue);
 	/* The new value takes the old one's place in the order, else a busy queue would never get to it. */
-	push_latest(queue, &queue->counters.waiting, data, length, true);
+	taken = push_latest(queue, &queue->counters.waiting, data, length, true);
 	wake(queue);
 	unlock(queue);
+	return taken;
 }
 
-void queue_push_heartbeat(struct queue *queue, const uint8_t *data, size_t length)
+bool queue_push_heartbeat(struct queue *queue, const uint8_t *data, size_t length)
 {
 	struct latest *latest = &queue->heartbeat;
+	bool taken;
 
 	lock(queue);
 	/* An accounting must not overtake its batches, nor wait for ever behind newer ones: the first one waiting stays. */
-	push_latest(queue, latest->waiting ? &latest->newer : &latest->waiting, data, length,
-		    false);
+	taken = push_latest(queue, latest->waiting ? &latest->newer : &latest->waiting, data,
+			    length, false);
 	wake(queue);
 	unlock(queue);
+	return taken;
 }
 
 static void give_latest(struct queue *queue, struct latest *latest, enum queue_item item,

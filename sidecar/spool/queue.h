@@ -31,8 +31,9 @@ void queue_push_batch(struct queue *queue, uint32_t stream, uint64_t first, uint
 /* Records that were taken and could not be framed: they become a gap. */
 void queue_push_gap(struct queue *queue, uint32_t stream, uint64_t first, uint64_t last,
 		    uint32_t cause);
-void queue_push_counters(struct queue *queue, const uint8_t *data, size_t length);
-void queue_push_heartbeat(struct queue *queue, const uint8_t *data, size_t length);
+/* One snapshot: any number of frames, which stay together. False: it is larger than the queue; the one before is gone too. */
+bool queue_push_counters(struct queue *queue, const uint8_t *data, size_t length);
+bool queue_push_heartbeat(struct queue *queue, const uint8_t *data, size_t length);
 
 /* The next frame not yet handed out since the last rewind; false: none. */
 bool queue_next(struct queue *queue, struct queue_frame *ret_frame);

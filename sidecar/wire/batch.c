@@ -20,9 +20,6 @@
 #define RECORD_TEXT_EXTRA                                                                          \
 	1024 /* texts of a record that are not in it: its cgroup's, its call's name */
 #define BATCH_STRINGS 16384
-#define BATCH_CGROUPS 1024
-#define CGROUP_SLOTS  (2 * BATCH_CGROUPS)
-#define CGROUP_TEXT   255
 #define COMM_CACHE    64
 
 /*
@@ -49,7 +46,7 @@ struct comm_entry {
 
 struct batch {
 	Ringside__V1__Batch message;
-	Ringside__V1__CgroupTable cgroups;
+	struct cgroup_table cgroups;
 	struct strings strings;
 	uint32_t count;
 	uint64_t last_time;
@@ -58,9 +55,6 @@ struct batch {
 	size_t record_bytes;
 	size_t common_max;
 
-	uint32_t cgroup_count, last_cgroup;
-	uint16_t cgroup_slots[CGROUP_SLOTS]; /* index + 1; 0: empty */
-	struct cgroup_namer namer;
 	struct comm_entry comms[COMM_CACHE];
 	const char *last_literal; /* NULL: none in this batch */
 	uint32_t last_literal_index;
@@ -103,16 +97,14 @@ struct batch *batch_new(uint32_t stream, const struct wire_kind *const *kinds,
 	if (!batch)
 		return NULL;
 	ringside__v1__batch__init(&batch->message);
-	ringside__v1__cgroup_table__init(&batch->cgroups);
 	batch->message.stream = stream;
-	batch->message.cgroups = &batch->cgroups;
-	batch->namer = namer;
+	batch->message.cgroups = &batch->cgroups.message;
 	for (unsigned int i = 0; i < type->n_fields; i++)
 		if (column_is(&type->fields[i]))
 			batch->common_max += column_packed_max(&type->fields[i]);
 	if (strings_init(&batch->strings, BATCH_STRINGS, BATCH_STRING_BYTES) ||
 	    columns_alloc(&batch->message.base, NULL, BATCH_RECORDS, 0) ||
-	    columns_alloc(&batch->cgroups.base, NULL, BATCH_CGROUPS, 0))
+	    cgroup_table_init(&batch->cgroups, &batch->strings, namer))
 		goto fail;
 	for (; kinds[batch->kind_count]; batch->kind_count++) {
 		struct kind_columns *kind = &batch->kinds[batch->kind_count];
@@ -140,7 +132,7 @@ void batch_free(struct batch *batch)
 			columns_free(batch->kinds[i].columns);
 		free(batch->kinds[i].columns);
 	}
-	columns_free(&batch->cgroups.base);
+	cgroup_table_done(&batch->cgroups);
 	columns_free(&batch->message.base);
 	strings_done(&batch->strings);
 	free(batch);
@@ -151,7 +143,7 @@ size_t batch_memory(const struct wire_kind *const *kinds)
 	size_t bytes = sizeof(struct batch) + strings_memory(BATCH_STRINGS, BATCH_STRING_BYTES);
 
 	bytes += columns_memory(&ringside__v1__batch__descriptor, NULL, BATCH_RECORDS, 0);
-	bytes += columns_memory(&ringside__v1__cgroup_table__descriptor, NULL, BATCH_CGROUPS, 0);
+	bytes += cgroup_table_memory();
 	for (; *kinds; kinds++)
 		bytes += (*kinds)->columns->sizeof_message +
 			 columns_memory((*kinds)->columns, (*kinds)->roles, BATCH_RECORDS,
@@ -195,50 +187,13 @@ static uint32_t comm_index(struct batch *batch, const char comm[static EVENT_COM
 	return entry->index;
 }
 
-static uint32_t cgroup_text(struct batch *batch, const char *text)
-{
-	return text ? strings_add(&batch->strings, text, strnlen(text, CGROUP_TEXT)) : 0;
-}
-
-static uint32_t cgroup_add(struct batch *batch, uint64_t id, uint32_t hierarchy)
-{
-	const char *name = NULL, *container = NULL;
-	uint32_t at = (uint32_t)strings_mix(id, hierarchy) % CGROUP_SLOTS;
-	uint32_t index;
-
-	for (; batch->cgroup_slots[at]; at = (at + 1) % CGROUP_SLOTS) {
-		index = batch->cgroup_slots[at] - 1u;
-		if (batch->cgroups.id[index] == id && batch->cgroups.hierarchy[index] == hierarchy)
-			return index;
-	}
-	index = batch->cgroup_count++;
-	batch->cgroup_slots[at] = (uint16_t)(index + 1);
-	if (id && batch->namer.name)
-		batch->namer.name(batch->namer.context, id, hierarchy, &name, &container);
-	batch->cgroups.id[index] = id;
-	batch->cgroups.hierarchy[index] = hierarchy;
-	batch->cgroups.name[index] = cgroup_text(batch, name);
-	batch->cgroups.container[index] = cgroup_text(batch, container);
-	return index;
-}
-
-static uint32_t cgroup_index(struct batch *batch, uint64_t id, uint32_t hierarchy)
-{
-	uint32_t last = batch->last_cgroup;
-
-	if (last < batch->cgroup_count && batch->cgroups.id[last] == id &&
-	    batch->cgroups.hierarchy[last] == hierarchy)
-		return last;
-	return batch->last_cgroup = cgroup_add(batch, id, hierarchy);
-}
-
 static bool has_room(const struct batch *batch, uint32_t length)
 {
 	return batch->count < BATCH_RECORDS && batch->worst + batch->strings.used < WORST_MAX &&
 	       batch->flat + RECORD_FLAT <= BATCH_FLAT &&
 	       batch->strings.count + RECORD_STRINGS <= BATCH_STRINGS &&
 	       batch->strings.used + length + RECORD_TEXT_EXTRA <= BATCH_STRING_BYTES &&
-	       batch->cgroup_count < BATCH_CGROUPS &&
+	       batch->cgroups.count < CGROUP_TABLE_MAX &&
 	       batch->record_bytes + length <= RECORD_BYTES_MAX;
 }
 
@@ -255,7 +210,7 @@ static void append_common(struct batch *batch, const struct event_header *event)
 	to->tid_delta[i] = (int32_t)(event->tid - event->tgid);
 	to->ns_tgid[i] = event->ns_tgid;
 	to->ns_tid[i] = event->ns_tid;
-	to->cgroup[i] = cgroup_index(batch, event->cgroup_id, event->hierarchy);
+	to->cgroup[i] = cgroup_table_index(&batch->cgroups, event->cgroup_id, event->hierarchy);
 	to->comm[i] = comm_index(batch, event->comm);
 	to->cpu[i] = event->cpu;
 	to->flags[i] = event->flags;
@@ -302,8 +257,7 @@ static void clear(struct batch *batch)
 	}
 	batch->count = 0;
 	batch->flat = batch->worst = batch->record_bytes = 0;
-	batch->cgroup_count = batch->last_cgroup = 0;
-	memset(batch->cgroup_slots, 0, sizeof(batch->cgroup_slots));
+	cgroup_table_clear(&batch->cgroups);
 	memset(batch->comms, 0, sizeof(batch->comms));
 	batch->last_literal = NULL;
 	strings_clear(&batch->strings);
@@ -323,8 +277,7 @@ int batch_seal(struct batch *batch, uint64_t first_seq, int64_t realtime_offset,
 	batch->message.n_strings = batch->strings.count;
 	columns_set(&batch->message.base, batch->count);
 	columns_trim(&batch->message.base);
-	columns_set(&batch->cgroups.base, batch->cgroup_count);
-	columns_trim(&batch->cgroups.base);
+	cgroup_table_seal(&batch->cgroups);
 	for (size_t i = 0; i < batch->kind_count; i++) {
 		struct kind_columns *kind = &batch->kinds[i];
 		bool present = kind->count && columns_trim(kind->columns);

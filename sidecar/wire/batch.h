@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stddef.h>
 
+#include "wire/cgroup_table.h"
 #include "wire/kind.h"
 
 #define BATCH_RECORDS	   4096		 /* at most, in one batch */
@@ -19,13 +20,6 @@
 #define FRAME_MAX	   (1024 * 1024) /* hard cap of one frame, without its length prefix */
 
 struct buf;
-
-/* Names a cgroup when a batch first meets it. Both texts are NUL-terminated; empty: not known. Borrowed until the next call. */
-struct cgroup_namer {
-	void (*name)(void *context, uint64_t id, uint32_t hierarchy, const char **ret_name,
-		     const char **ret_container);
-	void *context;
-};
 
 /* `kinds` is a NULL-ended list, borrowed for the batch's life. NULL: no memory. */
 struct batch *batch_new(uint32_t stream, const struct wire_kind *const *kinds,

@@ -2,7 +2,9 @@
 """Short processes come out whole and in order; the snapshot at the start has neither holes nor duplicates."""
 
 import collections
+import json
 import pathlib
+import subprocess
 
 import pytest
 
@@ -119,6 +121,36 @@ def test_a_process_whose_main_thread_has_left_is_in_the_snapshot(sidecar, run, c
     assert record["snapshot"] and record["comm"] == "proc_shapes" and record["fault"]
     headless.finish(42)
     assert side.wait_for("exit", pid=headless.pid)[0]["code"] == 42
+
+
+def test_a_ring_smaller_than_the_snapshot_loses_none_of_it(sidecar, run, cgroup):
+    sleepers = [run("proc_shapes", "wait", cgroup=cgroup) for _ in range(40)]
+    side = sidecar("--ring-lifecycle", "4096", probe="process")
+    side.stop()
+    assert {record["pid"] for record in side.kind("exec")} == {one.pid for one in sleepers}
+    assert side.done["process_lost"] == "0"
+
+
+# In a PID namespace of its own, in which a decoy has the number that the observed process has outside.
+BESIDE_A_DECOY = """
+echo $(($1 - 1)) > /proc/sys/kernel/ns_last_pid
+sleep $(seq 1000 1040) & [ $! = $1 ] || exit 99
+shift; exec "$@"
+"""
+
+
+def test_a_process_outside_our_pid_namespace_is_not_taken_for_one_inside(binary, run, cgroup):
+    outside = run("proc_shapes", "wait", cgroup=cgroup)
+    command = [binary, "run", "--scope", f"cgroup:{cgroup.path}", "--probe", "process", "--format", "json"]
+    with subprocess.Popen(
+        ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", BESIDE_A_DECOY, "sh",
+         str(outside.pid), *command],
+        stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        record = json.loads(process.stdout.readline())
+        process.kill()
+    assert record["pid"] == outside.pid and "ns_pid" not in record
+    assert record["filename"] == "proc_shapes" and record["argv"] == [] and record["fault"], record
 
 
 def test_a_process_of_the_snapshot_that_ends_at_once_ends_once(sidecar, run, cgroup):

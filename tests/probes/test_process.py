@@ -5,10 +5,12 @@ import base64
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
 from harness import until
+from harness.cgroup import Cgroup
 
 MEBI = 1 << 20
 ARGV_KEPT = 4096
@@ -280,3 +282,20 @@ def test_a_program_that_is_gone_from_its_path_still_has_its_name(side, run, cgro
     program.go().finish()
     ended(side, program.pid)
     assert record["filename"] == str(copy) and record["comm"] == "gone"
+
+
+def test_a_container_keeps_its_name_however_many_cgroups_come_and_go(sidecar, run, cgroup):
+    container = Cgroup(f"docker-{'c' * 64}.scope", cgroup)
+    side = sidecar(probe="process")
+    for number in range(1300):
+        one = Cgroup(f"short-{number}", cgroup)
+        subprocess.run(["sh", "-c", f"echo 0 > {one.path}/cgroup.procs"], check=True)
+        one.path.rmdir()
+        if number % 100 == 0:
+            program = run("proc_shapes", "exit", 0, cgroup=container)
+            program.finish()
+    program = run("proc_shapes", "exit", 0, cgroup=container)
+    program.finish()
+    (record,) = side.wait_for("exit", pid=program.pid)
+    assert record["container"] == "c" * 64
+    container.remove()
