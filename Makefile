@@ -43,7 +43,7 @@ BUILD_TOOLS := gcc:gcc musl-gcc:musl-tools clang-19:clang-19 protoc-c:protobuf-c
 BUILD_PACKAGES := $(foreach t,$(BUILD_TOOLS),$(lastword $(subst :, ,$(t)))) bpftool linux-libc-dev libc6-dev \
 	zlib1g-dev ca-certificates debian-archive-keyring
 TEST_PACKAGES := libcmocka-dev libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
-	bpftrace docker.io podman buildah runc mmdebstrap libcap2-bin procps clang-format-19 clang-tidy-19 cppcheck
+	bpftrace docker.io podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 cppcheck
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
 missing = $(strip $(foreach t,$(BUILD_TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(t)))),, \

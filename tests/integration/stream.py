@@ -189,7 +189,8 @@ class Collector:
         if format:
             command += ["--format", format]
         self.process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
-        threading.Thread(target=self._gather, args=(self.process.stderr, self.log), daemon=True).start()
+        self.logging = threading.Thread(target=self._gather, args=(self.process.stderr, self.log), daemon=True)
+        self.logging.start()
         if stdout == subprocess.PIPE and read:
             self.read_stdout()
         ready = self.wait_log("msg=ready")
@@ -206,10 +207,11 @@ class Collector:
 
     def wait_log(self, *parts):
         def find():
+            whole = not self.logging.is_alive()
             for line in list(self.log):
                 if all(part in line for part in parts):
                     return line
-            assert self.process.poll() is None or not parts, self.log
+            assert not whole, self.log
             return None
 
         return wait_for(find, f"{parts} in the log; it holds {self.log}")

@@ -135,15 +135,21 @@ def need(tool):
     return path
 
 
-def need_tracefs():
-    if not os.path.exists("/sys/kernel/tracing/events"):
-        pytest.skip("tracefs is not mounted at /sys/kernel/tracing")
+@pytest.fixture
+def tracefs():
+    """Those tools find their tracepoints there."""
+    place = "/sys/kernel/tracing"
+    if os.path.exists(f"{place}/events"):
+        yield
+        return
+    subprocess.run(["mount", "-t", "tracefs", "tracefs", place], check=True)
+    yield
+    subprocess.run(["umount", place], check=True)
 
 
-def test_bpftrace_counts_the_same(sidecar, run, cgroup, tmp_path):
+def test_bpftrace_counts_the_same(sidecar, run, cgroup, tmp_path, tracefs):
     """bpftrace counts the returns of write(2) in this cgroup; ours must be the same, call by call."""
     tool = need("bpftrace")
-    need_tracefs()
     side = sidecar("--ring-samples", "4096", probe="write,syscalls")
     program = (
         f"tracepoint:raw_syscalls:sys_exit /cgroup == {cgroup.id} && args->id == {WRITE_NR}/ {{ @calls = count(); }}"
@@ -175,10 +181,9 @@ def test_bpftrace_counts_the_same(sidecar, run, cgroup, tmp_path):
     assert len(side.kind("write")) + gaps(side) == theirs - done["write_lost"]
 
 
-def test_perf_counts_the_same(sidecar, run, cgroup, tmp_path):
+def test_perf_counts_the_same(sidecar, run, cgroup, tmp_path, tracefs):
     """perf counts all returns of system calls of one process; the rows of ours, summed, must be the same number."""
     tool = need("perf")
-    need_tracefs()
     side = sidecar(probe="syscalls")
     program = run("syscall_count", "--count", 4000, "--errors", 100, gate=True)
     until(program._at_gate, "the workload to reach its gate")
