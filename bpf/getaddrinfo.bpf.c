@@ -194,14 +194,16 @@ static __noinline int send_call(struct pt_regs *ctx, struct call *call,
 	struct getaddrinfo_event *event;
 	struct scratch *scratch;
 	__u64 list = 0;
-	__u32 slot, used;
+	__u32 slot = 0, used;
 
 	if (!account || !call || !match)
 		return 0;
 	__sync_fetch_and_add(&account->produced, 1);
-	scratch = scratch_claim(account, &slot);
-	if (!scratch)
+	scratch = event_room(SHAPE_SIZED, RING_LIFECYCLE, ANSWERS_ROOM, NULL, &slot);
+	if (!scratch) {
+		event_no_room(account, SHAPE_SIZED, RING_LIFECYCLE, ANSWERS_ROOM);
 		return 0;
+	}
 	event = (struct getaddrinfo_event *)scratch;
 	event_fill(&event->header, EVENT_GETADDRINFO, 0, match);
 	read_late(call);
@@ -227,8 +229,8 @@ static __noinline int send_call(struct pt_regs *ctx, struct call *call,
 	used = put_text(scratch, used, call->service_text, call->service_length);
 	used = put_canonnames(scratch, used);
 	event->header.length = used;
-	event_output(account, &ring_lifecycle, scratch, used & (SCRATCH_SIZE - 1));
-	scratch_release(slot);
+	event_send(ctx, account, SHAPE_SIZED, RING_LIFECYCLE, scratch, used & (SCRATCH_SIZE - 1),
+		   slot);
 	return 0;
 }
 

@@ -14,6 +14,9 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool exit_has_group_dead = false;
 const volatile __u64 page_size = 4096;
 
+#define EXEC_ROOM     (sizeof(struct exec_event) + PROCESS_PATH + PROCESS_ARGV)
+#define SNAPSHOT_ROOM (sizeof(struct exec_event) + PROCESS_NAME)
+
 /* While the snapshot is taken: processes that need no snapshot record, and why (enum snapshot_seen). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -64,9 +67,10 @@ static __always_inline long snapshot_mark(const struct task_struct *task, __u8 s
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
+	struct fork_event local, *event;
 	struct event_account *account;
 	struct scope_match match = {};
-	struct fork_event *event;
+	__u32 slot;
 
 	if (BPF_CORE_READ(child, pid) != BPF_CORE_READ(child, tgid))
 		return 0;
@@ -80,17 +84,14 @@ int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child
 	/* A task can be found before its fork is told. */
 	if (snapshot_mark(child, SEEN_ALIVE, BPF_NOEXIST) == -EEXIST)
 		return 0;
-	__sync_fetch_and_add(&account->produced, 1);
-	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event), 0);
-	if (!event) {
-		event_ring_lost(account, &ring_lifecycle, sizeof(*event));
+	event = event_reserve(account, RING_LIFECYCLE, sizeof(*event), &local, &slot);
+	if (!event)
 		return 0;
-	}
 	event_fill(&event->header, EVENT_FORK, sizeof(*event), &match);
 	event->child = (__u32)BPF_CORE_READ(child, tgid);
 	event->child_start = BPF_CORE_READ(child, start_boottime);
 	event->reserved = 0;
-	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_lifecycle, RING_LIFECYCLE));
+	event_submit(ctx, account, RING_LIFECYCLE, event, sizeof(*event), slot);
 	return 0;
 }
 
@@ -109,31 +110,39 @@ static __always_inline void exec_fill(struct exec_event *event, const struct tas
 	event->argv_length = 0;
 }
 
-/* Appends a kernel text of up to `size` bytes behind the record. Returns the record's new length. */
-static __always_inline __u32 exec_filename(struct exec_event *event, const void *text, __u32 size)
+/* Appends a kernel text of up to `room` bytes (a literal), its NUL included. Returns the record's new length. */
+static __always_inline __u32 exec_filename(struct exec_event *event, const void *text, __u32 room)
 {
-	long length = bpf_probe_read_kernel_str((void *)event + sizeof(*event), size, text);
+	long length = bpf_probe_read_kernel_str((void *)event + sizeof(*event), room, text);
+	char beyond = 0;
 
-	if (length <= 0 || length > size) {
+	if (length <= 0 || length > room) {
 		event->header.flags |= EVENT_FAULT;
 		length = 1;
 	}
+	if (length == room)
+		bpf_probe_read_kernel(&beyond, 1, text + room - 1);
+	if (beyond)
+		event->header.flags |= EVENT_TRUNCATED;
 	event->filename_length = (__u16)(length - 1);
 	return sizeof(*event) + (__u32)length - 1;
 }
 
+/* Appends up to `room` bytes (a literal) of the arguments. */
 static __always_inline __u32 exec_argv(struct exec_event *event, const struct task_struct *task,
-				       __u32 length)
+				       __u32 length, __u32 room)
 {
 	__u64 start = BPF_CORE_READ(task, mm, arg_start);
 	__u64 bytes = event->argv_bytes;
 
-	if (bytes > PROCESS_ARGV) {
-		bytes = PROCESS_ARGV;
+	if (bytes > room) {
+		bytes = room;
 		event->header.flags |= EVENT_TRUNCATED;
 	}
-	length &= 8191;
-	if (bytes && bpf_probe_read_user((void *)event + length, bytes & 8191, (void *)start)) {
+	barrier_var(bytes);
+	if (bytes > room)
+		bytes = 0; /* for the verifier: it was bounded in another register */
+	if (bytes && bpf_probe_read_user((void *)event + length, bytes, (void *)start)) {
 		event->header.flags |= EVENT_FAULT;
 		bytes = 0;
 	}
@@ -141,13 +150,99 @@ static __always_inline __u32 exec_argv(struct exec_event *event, const struct ta
 	return length + (__u32)bytes;
 }
 
+/* The whole record, with room for so many bytes of its path and arguments (literals). */
+static __always_inline __u32 exec_build(struct exec_event *event, const struct task_struct *task,
+					const void *filename, const struct scope_match *match,
+					__u32 path_room, __u32 argv_room)
+{
+	__u32 length;
+
+	event_fill(&event->header, EVENT_EXEC, 0, match);
+	exec_fill(event, task);
+	length = exec_filename(event, filename, path_room);
+	length = exec_argv(event, task, length, argv_room);
+	event->header.length = length;
+	return length;
+}
+
+/* Built in the ring, in a record of `size` bytes. False: it is larger, and was given up. */
+static __always_inline bool exec_in_class(struct event_account *account,
+					  const struct task_struct *task, const void *filename,
+					  const struct scope_match *match, __u32 size,
+					  __u32 path_room)
+{
+	const __u32 argv_room = size - sizeof(struct exec_event) - path_room;
+	struct exec_event *event = bpf_ringbuf_reserve(&ring_lifecycle, size, 0);
+
+	if (!event) {
+		event_ring_full(account, RING_LIFECYCLE, size);
+		return true;
+	}
+	exec_build(event, task, filename, match, path_room, argv_room);
+	if (event->header.flags & EVENT_TRUNCATED && path_room < PROCESS_PATH) {
+		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+		return false;
+	}
+	bpf_ringbuf_submit(event, event_wake_flags(account, RING_LIFECYCLE));
+	return true;
+}
+
+/* A reserve takes a literal size: the smallest of three classes that holds the record. What is over is cut off by the reader. */
+static __always_inline void exec_in_ring(struct event_account *account,
+					 const struct task_struct *task, const void *filename,
+					 const struct scope_match *match)
+{
+	const __u64 argv = BPF_CORE_READ(task, mm, arg_end) - BPF_CORE_READ(task, mm, arg_start);
+
+	if (argv <= 256 && exec_in_class(account, task, filename, match, 512, 160))
+		return;
+	if (argv <= 1024 && exec_in_class(account, task, filename, match, 2048, 928))
+		return;
+	exec_in_class(account, task, filename, match, EXEC_ROOM, PROCESS_PATH);
+}
+
+/* The BPF stack has 512 bytes, for this and whoever called. */
+static __noinline int exec_on_stack(void *ctx, struct event_account *account,
+				    const struct task_struct *task, const void *filename,
+				    const struct scope_match *match)
+{
+	struct {
+		struct exec_event event;
+		char text[192];
+	} local;
+	__u32 length;
+
+	if (!account || !match)
+		return 0;
+	__builtin_memset(&local, 0, sizeof(local));
+	length = exec_build(&local.event, task, filename, match, 64, sizeof(local.text) - 64);
+	event_perf_output(ctx, account, RING_LIFECYCLE, &local, length);
+	return 0;
+}
+
+static __always_inline void exec_in_scratch(void *ctx, struct event_account *account,
+					    const struct task_struct *task, const void *filename,
+					    const struct scope_match *match)
+{
+	struct exec_event *event;
+	__u32 slot, length;
+
+	event = event_room(SHAPE_SIZED, RING_LIFECYCLE, EXEC_ROOM, NULL, &slot);
+	if (!event) {
+		event_no_room(account, SHAPE_SIZED, RING_LIFECYCLE, EXEC_ROOM);
+		return;
+	}
+	length = exec_build(event, task, filename, match, PROCESS_PATH, PROCESS_ARGV);
+	event_send(ctx, account, SHAPE_SIZED, RING_LIFECYCLE, event, length & (SCRATCH_SIZE - 1),
+		   slot);
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
+	const void *filename = BPF_CORE_READ(bprm, filename);
 	struct event_account *account;
 	struct scope_match match = {};
-	struct exec_event *event;
-	__u32 slot, length;
 
 	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
@@ -156,16 +251,12 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
 		return 0;
 	snapshot_mark(task, SEEN_EXEC, BPF_ANY);
 	__sync_fetch_and_add(&account->produced, 1);
-	event = (struct exec_event *)scratch_claim(account, &slot);
-	if (!event)
-		return 0;
-	event_fill(&event->header, EVENT_EXEC, 0, &match);
-	exec_fill(event, task);
-	length = exec_filename(event, BPF_CORE_READ(bprm, filename), PROCESS_PATH);
-	length = exec_argv(event, task, length);
-	event->header.length = length;
-	event_output(account, &ring_lifecycle, event, length & (SCRATCH_SIZE - 1));
-	scratch_release(slot);
+	if (event_transport == TRANSPORT_RINGBUF)
+		exec_in_ring(account, task, filename, &match);
+	else if (event_transport == TRANSPORT_PERF_STACK)
+		exec_on_stack(ctx, account, task, filename, &match);
+	else
+		exec_in_scratch(ctx, account, task, filename, &match);
 	return 0;
 }
 
@@ -209,9 +300,10 @@ int process_exit(unsigned long long *ctx)
 {
 	const struct task_struct *task = (const struct task_struct *)bpf_get_current_task();
 	const struct signal_struct *signal;
+	struct exit_event local, *event;
 	struct event_account *account;
 	struct scope_match match = {};
-	struct exit_event *event;
+	__u32 slot;
 
 	if (!exit_is_last(task, ctx))
 		return 0;
@@ -221,12 +313,9 @@ int process_exit(unsigned long long *ctx)
 	if (!account)
 		return 0;
 	snapshot_mark(task, SEEN_EXIT, BPF_NOEXIST);
-	__sync_fetch_and_add(&account->produced, 1);
-	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event), 0);
-	if (!event) {
-		event_ring_lost(account, &ring_lifecycle, sizeof(*event));
+	event = event_reserve(account, RING_LIFECYCLE, sizeof(*event), &local, &slot);
+	if (!event)
 		return 0;
-	}
 	event_fill(&event->header, EVENT_EXIT, sizeof(*event), &match);
 	signal = BPF_CORE_READ(task, signal);
 	event->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
@@ -238,7 +327,7 @@ int process_exit(unsigned long long *ctx)
 					? BPF_CORE_READ(signal, group_exit_code)
 					: BPF_CORE_READ(task, group_leader, exit_code));
 	event->reserved = 0;
-	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_lifecycle, RING_LIFECYCLE));
+	event_submit(ctx, account, RING_LIFECYCLE, event, sizeof(*event), slot);
 	return 0;
 }
 
@@ -275,19 +364,49 @@ static __always_inline bool snapshot_wants(const struct task_struct *task,
 	       !bpf_map_lookup_elem(&snapshot_seen, key);
 }
 
-/* One process that ran before the probe was attached. Arguments and path are added by the reader from /proc. */
-static __always_inline void snapshot_task(const struct task_struct *task)
+static __always_inline bool snapshot_pauses(void)
+{
+	if (event_way(SHAPE_ORDERED) == TRANSPORT_RINGBUF)
+		return bpf_ringbuf_query(&ring_lifecycle, BPF_RB_AVAIL_DATA) > snapshot.pause_bytes;
+	return snapshot.sent_bytes > snapshot.pause_bytes;
+}
+
+/* Marks the process as told and counts its record, or says why there is none: a live record told of it, or no mark was had. */
+static __always_inline bool snapshot_claims(struct event_account *account,
+					    const struct process_key *key, bool has_room)
+{
+	__u8 seen = SEEN_SNAPSHOT;
+	long err = bpf_map_update_elem(&snapshot_seen, key, &seen, BPF_NOEXIST);
+
+	if (err == -EEXIST)
+		return false;
+	__sync_fetch_and_add(&account->produced, 1);
+	if (!has_room)
+		event_no_room(account, SHAPE_ORDERED, RING_LIFECYCLE, SNAPSHOT_ROOM);
+	else if (err)
+		event_lost(account, LOST_INFLIGHT_FULL);
+	return has_room && !err;
+}
+
+/*
+ * One process that ran before the probe was attached. Arguments and path are added by the reader from /proc. Its room and its
+ * time are had before the mark: the order with live records is kept by the ring, or where there is none, by the time.
+ */
+static __always_inline void snapshot_task(void *ctx, const struct task_struct *task)
 {
 	struct process_key key = process_key_of(task);
 	struct event_account *account;
 	struct scope_match match = {};
 	struct exec_event *event;
-	__u8 seen = SEEN_SNAPSHOT;
-	long err;
+	struct {
+		struct exec_event event;
+		char name[PROCESS_NAME];
+	} local;
+	__u32 slot = 0;
 
 	if (!snapshot_wants(task, &key, &match))
 		return;
-	if (bpf_ringbuf_query(&ring_lifecycle, BPF_RB_AVAIL_DATA) > snapshot.pause_bytes) {
+	if (snapshot_pauses()) {
 		if (!snapshot.next_ns || key.start_time < snapshot.next_ns)
 			snapshot.next_ns = key.start_time;
 		return;
@@ -295,26 +414,23 @@ static __always_inline void snapshot_task(const struct task_struct *task)
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return;
-	event = bpf_ringbuf_reserve(&ring_lifecycle, sizeof(*event) + PROCESS_NAME, 0);
-	err = bpf_map_update_elem(&snapshot_seen, &key, &seen, BPF_NOEXIST);
-	if (err != -EEXIST)
-		__sync_fetch_and_add(&account->produced, 1);
-	if (!event) {
-		if (err != -EEXIST)
-			event_ring_lost(account, &ring_lifecycle, sizeof(*event) + PROCESS_NAME);
+	if (event_way(SHAPE_ORDERED) == TRANSPORT_PERF_STACK)
+		__builtin_memset(&local, 0, sizeof(local));
+	event = event_room(SHAPE_ORDERED, RING_LIFECYCLE, SNAPSHOT_ROOM, &local, &slot);
+	if (event)
+		snapshot_header(&event->header, task, &match);
+	if (!snapshot_claims(account, &key, event)) {
+		if (event)
+			event_discard(SHAPE_ORDERED, event, slot);
 		return;
 	}
-	if (err) {
-		if (err != -EEXIST)
-			event_lost(account, LOST_INFLIGHT_FULL);
-		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+	if (!event)
 		return;
-	}
-	snapshot_header(&event->header, task, &match);
 	exec_fill(event, task);
 	event->header.length = exec_filename(
 		event, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name), PROCESS_NAME);
-	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_lifecycle, RING_LIFECYCLE));
+	snapshot.sent_bytes += SNAPSHOT_ROOM;
+	event_send(ctx, account, SHAPE_ORDERED, RING_LIFECYCLE, event, SNAPSHOT_ROOM, slot);
 }
 
 /* All processes of the host: open-coded iterator, 6.7, c68a78ffe2cb ("bpf: Introduce task open coded iterator kfuncs"). */
@@ -335,7 +451,7 @@ int process_snapshot_all(void *ctx)
 
 	bpf_iter_task_new(&it, NULL, BPF_TASK_ITER_ALL_PROCS);
 	while ((task = bpf_iter_task_next(&it)))
-		snapshot_task(task);
+		snapshot_task(ctx, task);
 	bpf_iter_task_destroy(&it);
 	return 0;
 }
@@ -349,6 +465,6 @@ int process_snapshot_visible(struct bpf_iter__task *ctx)
 	barrier_var(
 		task); /* or the compiler loads it twice, and the verifier has checked the other one */
 	if (task)
-		snapshot_task(task);
+		snapshot_task(ctx, task);
 	return 0;
 }

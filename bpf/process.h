@@ -61,6 +61,7 @@ struct snapshot_state {
 	__u64 resume_ns;   /* skip those that started before */
 	__u64 next_ns;	   /* BPF: where to resume, the ring being too full; 0: all were seen */
 	__u64 pause_bytes; /* unread bytes in the ring at which to stop */
+	__u64 sent_bytes;  /* BPF: in this round */
 	__u32 running;
 	__u32 reserved;
 };

@@ -189,14 +189,15 @@ static __always_inline bool write_is_sampled(void)
 	return true;
 }
 
-static __always_inline void record_write(const struct pt_regs *regs,
+static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 					 const struct scope_match *match, __u32 nr, bool ia32,
 					 bool vector, long returned, __u64 latency)
 {
+	struct write_event local, *event;
 	struct event_account *account;
-	struct write_event *event;
 	__u64 requested = regs->dx;
 	__u16 flags = ia32 ? EVENT_IA32 : 0;
+	__u32 slot;
 
 	if (ia32)
 		requested = (__u32)requested;
@@ -211,12 +212,9 @@ static __always_inline void record_write(const struct pt_regs *regs,
 	account = event_account_of(PROBE_WRITE);
 	if (!account)
 		return;
-	__sync_fetch_and_add(&account->produced, 1);
-	event = bpf_ringbuf_reserve(&ring_samples, sizeof(*event), 0);
-	if (!event) {
-		event_ring_lost(account, &ring_samples, sizeof(*event));
+	event = event_reserve(account, RING_SAMPLES, sizeof(*event), &local, &slot);
+	if (!event)
 		return;
-	}
 	event_fill(&event->header, EVENT_WRITE, sizeof(*event), match);
 	event->header.flags = flags;
 	event->requested = requested;
@@ -227,7 +225,7 @@ static __always_inline void record_write(const struct pt_regs *regs,
 	event->reserved = 0;
 	event->sample = write_sample;
 	event->reserved2 = 0;
-	bpf_ringbuf_submit(event, event_wake_flags(account, &ring_samples, RING_SAMPLES));
+	event_submit(ctx, account, RING_SAMPLES, event, sizeof(*event), slot);
 }
 
 /* A new task's way to user space ends in sys_exit too; the call was its parent's, which gets a number above 0. */
@@ -278,7 +276,7 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 	if (counting && !is_child_of_clone((__u32)nr, ia32, returned))
 		count_call(&match, (__u32)nr, ia32, returned, latency);
 	if (writing && is_write((__u32)nr, ia32, &vector))
-		record_write(regs, &match, (__u32)nr, ia32, vector, returned, latency);
+		record_write(ctx, regs, &match, (__u32)nr, ia32, vector, returned, latency);
 	return 0;
 }
 

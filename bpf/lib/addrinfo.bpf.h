@@ -10,8 +10,9 @@
 #include "event.bpf.h"
 
 #define TEXT (GETADDRINFO_NAME + 1)
-/* Of a scratch slot: the record is below, the canonical names' addresses are above. */
-#define ANSWERS_END 8192
+/* Of the room that a record is built in: the record is below, the canonical names' addresses are above. */
+#define ANSWERS_END  8192
+#define ANSWERS_ROOM (ANSWERS_END + 1152) /* a text may be read across the end */
 
 struct addrinfo {
 	__s32 flags, family, socktype, protocol;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The only way out for records: count as produced, reserve (or fill a scratch slot), fill, submit. What can't be had is
- * counted by reason. The maps are made by the first family that is loaded; the others reuse them.
+ * The only way out for records: event_reserve (counts it as produced, finds room where the transport builds records), fill,
+ * event_submit. What can't be had is counted by reason. The maps are made by the first family that is loaded; the others
+ * reuse them.
  */
 #ifndef RINGSIDE_EVENT_BPF_H
 #define RINGSIDE_EVENT_BPF_H
@@ -9,6 +10,9 @@
 #include <bpf/bpf_helpers.h>
 #include "event.h"
 #include "scope.bpf.h"
+
+/* A constant of the loaded program: the code of the other transports is not even verified. */
+const volatile __u32 event_transport = TRANSPORT_AUTO;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -19,6 +23,19 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1024 * 1024);
 } ring_samples SEC(".maps");
+
+/* Instead of the rings, for the perf transports: a buffer for each CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32);
+} perf_lifecycle SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__type(key, __u32);
+	__type(value, __u32);
+} perf_samples SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -72,6 +89,10 @@ struct {
 	__type(value, __u32);
 } scratch_free SEC(".maps");
 
+/* `ring` (enum event_ring) is a literal wherever these are used. */
+#define RING(ring) ((ring) == RING_LIFECYCLE ? (void *)&ring_lifecycle : (void *)&ring_samples)
+#define PERF(ring) ((ring) == RING_LIFECYCLE ? (void *)&perf_lifecycle : (void *)&perf_samples)
+
 static __always_inline struct event_account *event_account_of(__u32 probe)
 {
 	return bpf_map_lookup_elem(&accounts, &probe);
@@ -82,23 +103,13 @@ static __always_inline void event_lost(struct event_account *account, enum lost_
 	__sync_fetch_and_add(&account->lost[reason], 1);
 }
 
-static __always_inline void event_ring_lost(struct event_account *account, void *ring, __u64 length)
-{
-	__u64 used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	__u64 size = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE);
-
-	event_lost(account,
-		   used + length + BPF_RINGBUF_HDR_SZ > size ? LOST_RING_FULL : LOST_CONTENDED);
-}
-
 /*
  * Wakes the reader when it sleeps and waits for any record, or for the threshold. The atomic before the load orders it
  * behind the reserve: the reader sets `asleep`, fences and looks at the ring once more, so one of the two sees the other.
  */
-static __always_inline __u64 event_wake_flags(struct event_account *account, void *ring,
-					      __u32 number)
+static __always_inline __u64 event_wake_flags(struct event_account *account, __u32 ring)
 {
-	struct event_wakeup *wakeup = bpf_map_lookup_elem(&wakeups, &number);
+	struct event_wakeup *wakeup = bpf_map_lookup_elem(&wakeups, &ring);
 	__u64 nothing = 0;
 	__u32 asleep;
 
@@ -109,7 +120,7 @@ static __always_inline __u64 event_wake_flags(struct event_account *account, voi
 	asleep = *(volatile __u32 *)&wakeup->asleep;
 	if (asleep == WAKE_ANY ||
 	    (asleep == WAKE_THRESHOLD &&
-	     bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= wakeup->threshold)) {
+	     bpf_ringbuf_query(RING(ring), BPF_RB_AVAIL_DATA) >= wakeup->threshold)) {
 		*(volatile __u32 *)&wakeup->asleep = WAKE_NONE;
 		return BPF_RB_FORCE_WAKEUP;
 	}
@@ -175,18 +186,11 @@ static __always_inline void event_fill(struct event_header *header, __u16 kind, 
 	event_note_cgroup(task, match);
 }
 
-static __always_inline struct scratch *scratch_claim(struct event_account *account, __u32 *ret_slot)
+static __always_inline struct scratch *scratch_claim(__u32 *ret_slot)
 {
-	struct scratch *scratch;
-
-	if (bpf_map_pop_elem(&scratch_free, ret_slot)) {
-		event_lost(account, LOST_SCRATCH);
+	if (bpf_map_pop_elem(&scratch_free, ret_slot))
 		return NULL;
-	}
-	scratch = bpf_map_lookup_elem(&scratches, ret_slot);
-	if (!scratch)
-		event_lost(account, LOST_SCRATCH);
-	return scratch;
+	return bpf_map_lookup_elem(&scratches, ret_slot);
 }
 
 static __always_inline void scratch_release(__u32 slot)
@@ -194,13 +198,119 @@ static __always_inline void scratch_release(__u32 slot)
 	bpf_map_push_elem(&scratch_free, &slot, 0);
 }
 
-/* Sends `length` bytes of a scratch slot. Its wake-up is the kernel's own choice: here nothing can be decided between reserve
- * and submit. */
-static __always_inline void event_output(struct event_account *account, void *ring, void *data,
-					 __u64 length)
+/* What a record is like, as far as `auto` chooses by it; a literal. */
+enum event_shape {
+	SHAPE_FIXED,   /* of one size */
+	SHAPE_SIZED,   /* as long as its texts */
+	SHAPE_ORDERED, /* its place in a ring must be had before it is decided whether it is sent */
+};
+
+/* Asked anew for each decision: a copy may be spilled, and then the verifier no longer knows that it is a constant. */
+static __always_inline __u32 event_way(enum event_shape shape)
 {
-	if (bpf_ringbuf_output(ring, data, length, 0))
-		event_ring_lost(account, ring, length);
+	const __u32 transport = event_transport;
+
+	if (transport == TRANSPORT_AUTO)
+		return shape == SHAPE_SIZED ? TRANSPORT_RINGBUF_OUTPUT : TRANSPORT_RINGBUF;
+	if (transport == TRANSPORT_RINGBUF_OUTPUT && shape == SHAPE_ORDERED)
+		return TRANSPORT_RINGBUF;
+	return transport;
+}
+
+static __always_inline void event_ring_full(struct event_account *account, __u32 ring, __u64 size)
+{
+	const __u64 used = bpf_ringbuf_query(RING(ring), BPF_RB_AVAIL_DATA);
+	const __u64 all = bpf_ringbuf_query(RING(ring), BPF_RB_RING_SIZE);
+
+	event_lost(account,
+		   used + size + BPF_RINGBUF_HDR_SZ > all ? LOST_RING_FULL : LOST_CONTENDED);
+}
+
+/* Counts a record that found no room of `size` bytes where the transport builds it. */
+static __always_inline void event_no_room(struct event_account *account, enum event_shape shape,
+					  __u32 ring, __u64 size)
+{
+	if (event_way(shape) == TRANSPORT_RINGBUF)
+		event_ring_full(account, ring, size);
+	else
+		event_lost(account, LOST_SCRATCH);
+}
+
+/*
+ * Room for a record of up to `size` bytes (a literal). `local` is room of that size on the caller's stack. NULL: there is none.
+ * What was had must be given to event_send or event_discard with the same shape and slot.
+ */
+static __always_inline void *event_room(enum event_shape shape, __u32 ring, __u64 size, void *local,
+					__u32 *ret_slot)
+{
+	switch (event_way(shape)) {
+	case TRANSPORT_RINGBUF:
+		return bpf_ringbuf_reserve(RING(ring), size, 0);
+	case TRANSPORT_PERF_STACK:
+		return local;
+	default:
+		return scratch_claim(ret_slot);
+	}
+}
+
+static __always_inline void event_discard(enum event_shape shape, void *event, __u32 slot)
+{
+	if (event_way(shape) == TRANSPORT_RINGBUF)
+		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
+	else if (event_way(shape) != TRANSPORT_PERF_STACK)
+		scratch_release(slot);
+}
+
+static __always_inline void event_perf_output(void *ctx, struct event_account *account, __u32 ring,
+					      void *event, __u64 length)
+{
+	long err = bpf_perf_event_output(ctx, PERF(ring), BPF_F_CURRENT_CPU, event, length);
+
+	/* -ENOENT: this CPU has no buffer; -EOPNOTSUPP: it had one before it went offline; -EBUSY: nested too deep. */
+	if (err)
+		event_lost(account, err == -ENOSPC	 ? LOST_RING_FULL
+				    : err == -ENOENT	 ? LOST_NO_CPU_BUFFER
+				    : err == -EOPNOTSUPP ? LOST_NO_CPU_BUFFER
+							 : LOST_CONTENDED);
+}
+
+/*
+ * Sends `length` bytes of what event_room gave. The wake-up of bpf_ringbuf_output is the kernel's own choice: there nothing can
+ * be decided between reserve and submit.
+ */
+static __always_inline void event_send(void *ctx, struct event_account *account,
+				       enum event_shape shape, __u32 ring, void *event,
+				       __u64 length, __u32 slot)
+{
+	if (event_way(shape) == TRANSPORT_RINGBUF) {
+		bpf_ringbuf_submit(event, event_wake_flags(account, ring));
+		return;
+	}
+	if (event_way(shape) != TRANSPORT_RINGBUF_OUTPUT)
+		event_perf_output(ctx, account, ring, event, length);
+	else if (bpf_ringbuf_output(RING(ring), event, length, 0))
+		event_ring_full(account, ring, length);
+	if (event_way(shape) != TRANSPORT_PERF_STACK)
+		scratch_release(slot);
+}
+
+/* For records of a fixed size: counts one as produced and gives room for it; NULL: it is counted as lost. */
+static __always_inline void *event_reserve(struct event_account *account, __u32 ring, __u64 size,
+					   void *local, __u32 *ret_slot)
+{
+	void *event;
+
+	__sync_fetch_and_add(&account->produced, 1);
+	event = event_room(SHAPE_FIXED, ring, size, local, ret_slot);
+	if (!event)
+		event_no_room(account, SHAPE_FIXED, ring, size);
+	return event;
+}
+
+static __always_inline void event_submit(void *ctx, struct event_account *account, __u32 ring,
+					 void *event, __u64 size, __u32 slot)
+{
+	event_send(ctx, account, SHAPE_FIXED, ring, event, size, slot);
 }
 
 #endif

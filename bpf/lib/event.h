@@ -24,6 +24,7 @@ enum event_flag {
 	EVENT_SNAPSHOT = 8,
 	EVENT_PARTIAL = 16,
 	EVENT_IA32 = 32,
+	EVENT_LATE = 64,
 };
 
 struct event_header {
@@ -59,6 +60,16 @@ enum event_ring {
 	RING_LIFECYCLE = 0,
 	RING_SAMPLES = 1,
 	RINGS = 2,
+};
+
+/* How records leave the kernel. A probe's records are of one fixed size, or sized by their texts. */
+enum event_transport {
+	TRANSPORT_AUTO = 0,	      /* the first for fixed records, the second for sized ones */
+	TRANSPORT_RINGBUF = 1,	      /* built in the ring: reserve, submit */
+	TRANSPORT_RINGBUF_OUTPUT = 2, /* built in a scratch slot, copied into the ring */
+	TRANSPORT_PERF_HEAP = 3,  /* built in a scratch slot, copied into the CPU's perf buffer */
+	TRANSPORT_PERF_STACK = 4, /* built on the BPF stack (512 bytes), copied likewise */
+	TRANSPORTS = 5,
 };
 
 /* Probes that account for records; the index into the per-CPU map `accounts`. */

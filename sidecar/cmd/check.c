@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Says what this kernel, container and set of privileges allow, without starting anything. */
 #include "cmd/check.h"
+#include "cmd/choices.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,20 +18,15 @@ struct check_options {
 	struct option_list probe, scope, exclude, attribute;
 	const char *format;
 	struct probe_settings settings;
-	uint64_t ring_lifecycle, ring_samples, queue;
+	struct transport_options transport;
+	uint64_t queue;
 };
 
 #define FIELD(name) offsetof(struct check_options, name)
 
 static const struct option_def table[] = {
-	{"probe", OPTION_COMMA_LIST, "NAME",
-	 "probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)",
-	 FIELD(probe), 0, 0},
-	{"scope", OPTION_LIST, "SCOPE",
-	 "check for this: pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, "
-	 "pid:N, "
-	 "docker:ID-PREFIX (default: found out inside a container)",
-	 FIELD(scope), 0, 0},
+	{"probe", OPTION_COMMA_LIST, "NAME", PROBE_ABOUT, FIELD(probe), 0, 0},
+	{"scope", OPTION_LIST, "SCOPE", "check for this: " SCOPE_ABOUT, FIELD(scope), 0, 0},
 	{"exclude", OPTION_LIST, "SCOPE", "left out, although it is inside a scope", FIELD(exclude),
 	 0, 0},
 	{"attribute", OPTION_LIST, "KEY=VALUE", "as for run: k8s.pod.uid=... finds the pod",
@@ -38,10 +34,13 @@ static const struct option_def table[] = {
 	{"latency", OPTION_FLAG, NULL, "check for run --latency", FIELD(settings.latency), 0, 0},
 	{"per-cpu", OPTION_FLAG, NULL, "count the memory of run --per-cpu", FIELD(settings.per_cpu),
 	 0, 0},
+	{"transport", OPTION_TEXT, "NAME", TRANSPORT_ABOUT, FIELD(transport.transport), 0, 0},
 	{"ring-lifecycle", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 512k)",
-	 FIELD(ring_lifecycle), 4096, 1ull << 30},
+	 FIELD(transport.ring_lifecycle), 1, 1ull << 30},
 	{"ring-samples", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 1M)",
-	 FIELD(ring_samples), 4096, 1ull << 30},
+	 FIELD(transport.ring_samples), 1, 1ull << 30},
+	{"perf-pages", OPTION_NUMBER, "N", "as for run, for the memory budget",
+	 FIELD(transport.perf_pages), 4, 65536},
 	{"counters-memory", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 2M)",
 	 FIELD(settings.counters_memory), 4096, 1ull << 30},
 	{"queue", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 4M)",
@@ -51,45 +50,6 @@ static const struct option_def table[] = {
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };
 
-static int wrong(const char *option, const char *value, const char *why, const char *todo)
-{
-	log_line(LOG_ERROR, "wrong value", "option", option, "value", value, "why", why, "do", todo,
-		 NULL);
-	return 2;
-}
-
-static int choose_probes(const struct option_list *list, uint32_t *ret_probes)
-{
-	uint32_t chosen = 0;
-
-	for (size_t i = 0; i < list->count; i++) {
-		int probe = probe_find(list->value[i]);
-
-		if (probe < 0)
-			return wrong("--probe", list->value[i], "no such probe",
-				     "take process, getaddrinfo, syscalls or write");
-		chosen |= 1u << probe;
-	}
-	for (size_t i = 0; i < probe_count && !list->count; i++)
-		chosen |= (uint32_t)probes[i].by_default << i;
-	*ret_probes = chosen;
-	return 0;
-}
-
-static int choose_rings(const struct check_options *options, struct check_question *question)
-{
-	static const char *const names[RINGS] = {"--ring-lifecycle", "--ring-samples"};
-
-	question->ring_bytes[RING_LIFECYCLE] = options->ring_lifecycle;
-	question->ring_bytes[RING_SAMPLES] = options->ring_samples;
-	for (size_t i = 0; i < RINGS; i++) {
-		if (question->ring_bytes[i] & (question->ring_bytes[i] - 1))
-			return wrong(names[i], log_u64(question->ring_bytes[i]),
-				     "not a power of two", "take 64k, 512k or 1M");
-	}
-	return 0;
-}
-
 /* The value of k8s.pod.uid, borrowed; NULL: not given. */
 static int find_pod_uid(const struct option_list *list, const char **ret_uid)
 {
@@ -98,8 +58,8 @@ static int find_pod_uid(const struct option_list *list, const char **ret_uid)
 		const char *equals = strchr(list->value[i], '=');
 
 		if (!equals || equals == list->value[i])
-			return wrong("--attribute", list->value[i], "not KEY=VALUE",
-				     "give a key, =, and a value");
+			return choice_wrong("--attribute", list->value[i], "not KEY=VALUE",
+					    "give a key, =, and a value");
 		if (strncmp(list->value[i], "k8s.pod.uid=", 12) == 0)
 			*ret_uid = equals + 1;
 	}
@@ -129,11 +89,12 @@ static int find_scope(const struct check_options *options, struct check_question
 	return 2;
 }
 
-static uint64_t budget(const struct check_options *options)
+static uint64_t budget(const struct check_options *options,
+		       const struct transport_choice *transport)
 {
 	const struct reader_config config = {
 		.settings = options->settings,
-		.ring_bytes = {options->ring_lifecycle, options->ring_samples},
+		.transport = *transport,
 	};
 
 	return reader_memory(&config) + options->queue;
@@ -157,18 +118,19 @@ static int check(const struct check_options *options, struct check_question *que
 	int code;
 
 	if (options->format && !json && strcmp(options->format, "table") != 0)
-		return wrong("--format", options->format, "no such format", "take table or json");
+		return choice_wrong("--format", options->format, "no such format",
+				    "take table or json");
 	code = choose_probes(&options->probe, &question->probes);
 	if (code)
 		return code;
 	code = find_scope(options, question);
 	if (code)
 		return code;
-	code = choose_rings(options, question);
+	code = choose_transport(&options->transport, question->probes, &question->transport);
 	if (code)
 		return code;
 	question->settings = options->settings;
-	question->memory = budget(options);
+	question->memory = budget(options, &question->transport);
 	able = check_all(report, question);
 	return report_print(report, json) || !able;
 }
@@ -176,8 +138,7 @@ static int check(const struct check_options *options, struct check_question *que
 int check_main(int argc, char **argv)
 {
 	struct check_options options = {
-		.ring_lifecycle = 512 * 1024,
-		.ring_samples = 1024 * 1024,
+		.transport = {.ring_lifecycle = 512 * 1024, .ring_samples = 1024 * 1024},
 		.settings = {.counters_memory = 2 * 1024 * 1024, .write_sample = 1},
 		.queue = 4 * 1024 * 1024,
 	};

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cmd/choices.h"
 #include "probes/probe.h"
 #include "scope/scope.h"
 
@@ -38,7 +39,7 @@ struct check_report {
 struct check_question {
 	uint32_t probes; /* bit number = probe */
 	struct probe_settings settings;
-	size_t ring_bytes[RINGS];
+	struct transport_choice transport;
 	struct scope scope;
 	bool scope_known;
 	struct scope_error scope_error; /* where it is not */

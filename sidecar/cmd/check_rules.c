@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 
 #include "cmd/check_findings.h"
+#include "kernel/transport.h"
 
 /* One kernel feature. `needed` can't run without it, `degraded` can. */
 struct rule {
@@ -29,7 +30,8 @@ static const struct rule rules[] = {
 	{FEATURE_TRACE_SYSCALLS, "sys_exit", SYSCALLS, 0, "the system call tracepoints are there",
 	 NULL,
 	 "boot a kernel with CONFIG_FTRACE_SYSCALLS=y, or leave syscalls and write out of --probe"},
-	{FEATURE_RINGBUF, "ringbuf", ALL, 0, "ring buffers can be made", NULL, "grant CAP_BPF"},
+	{FEATURE_RINGBUF, "ringbuf", GETADDRINFO, 0, "ring buffers can be made",
+	 "records go by perf buffers", "grant CAP_BPF"},
 	{FEATURE_MMAP_ARRAY, "mmap_array", ALL, 0, "arrays can be shared with the programs", NULL,
 	 "grant CAP_BPF"},
 	{FEATURE_TEST_RUN, "self_probe", ALL, 0, "a program runs in our own task", NULL,
@@ -78,6 +80,37 @@ static void check_rule(struct findings *findings, const struct rule *rule)
 		  rule->without && !needed ? rule->without : "");
 	findings_lack(findings, rule->needed, rule->name);
 	findings_without(findings, rule->degraded, rule->without);
+}
+
+/* By which way records would leave, or why not. */
+static void check_transport(struct findings *findings)
+{
+	const enum event_transport asked = findings->question->transport.transport;
+	const int ringbuf = findings->features.err[FEATURE_RINGBUF];
+	const int perf = findings->features.err[FEATURE_PERF_OUTPUT];
+	const bool by_perf = transport_is_perf(asked) || (asked == TRANSPORT_AUTO && ringbuf);
+	const int err = by_perf ? perf : ringbuf;
+
+	if (findings->blocked)
+		return;
+	if (err) {
+		check_add(findings->report, "requirement", "transport", CHECK_NO,
+			  by_perf ? "grant CAP_PERFMON, or take --transport ringbuf"
+				  : "take --transport perf-heap",
+			  "%s is refused: %s", transport_name(asked), error_text(err));
+		findings_lack(findings, ALL, "transport");
+	} else if (asked != TRANSPORT_AUTO) {
+		check_add(findings->report, "requirement", "transport", CHECK_OK, NULL, "%s",
+			  transport_name(asked));
+	} else if (by_perf) {
+		check_add(findings->report, "requirement", "transport", CHECK_DEGRADED, NULL,
+			  "perf-heap: the kernel refuses the ring buffer");
+	} else {
+		check_add(findings->report, "requirement", "transport", CHECK_OK, NULL,
+			  "%s for records of a fixed size, %s for the others",
+			  transport_name(transport_for_fixed(asked)),
+			  transport_name(transport_for_sized(asked)));
+	}
 }
 
 static void check_uprobe(struct findings *findings)
@@ -214,6 +247,7 @@ bool check_all(struct check_report *report, const struct check_question *questio
 			continue;
 		check_rule(&findings, &rules[i]);
 	}
+	check_transport(&findings);
 	if (question->probes & GETADDRINFO) {
 		check_uprobe(&findings);
 		findings_file_privileges(&findings);

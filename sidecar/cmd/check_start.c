@@ -21,7 +21,10 @@ int check_start(const struct check_question *question, uint32_t probe, char ret_
 	const struct probe_family *family = probes[probe].family;
 	struct scope_entry scopes[SCOPE_MAX];
 	struct events_config config = {
-		.ring_bytes = {question->ring_bytes[0], question->ring_bytes[1]},
+		.transport = question->transport.transport,
+		.ring_bytes = {question->transport.ring_bytes[0],
+			       question->transport.ring_bytes[1]},
+		.perf_pages = question->transport.perf_pages,
 		.scopes = scopes,
 		.scope_count = question->scope.count,
 		.take = drop,

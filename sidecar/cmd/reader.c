@@ -141,7 +141,7 @@ int reader_sleep(struct reader *reader)
 	reader->flowing = reader->drained > 0;
 	reader->drained = 0;
 	events_sleep(reader->events, reader->flowing ? WAKE_THRESHOLD : WAKE_ANY);
-	if (reader->flowing)
+	if (reader->flowing || events_must_poll(reader->events))
 		return (int)((until_due(reader) + 999999) / 1000000);
 	return events_pending(reader->events) ? 0 : -1;
 }
@@ -159,6 +159,7 @@ static void drain(struct reader *reader, bool all)
 		if (!open)
 			reader->opened_ns[i] = now;
 		if (!events_drain(reader->events, i) || all || !reader->flowing ||
+		    reader->config.transport.wakeup_bytes == 1 ||
 		    now - reader->opened_ns[i] >= reader->config.flush_interval_ns)
 			flush(reader, i);
 	}
@@ -225,6 +226,7 @@ static void send_heartbeat(struct reader *reader)
 {
 	struct session_account now;
 
+	events_refresh(reader->events);
 	drain(reader, true);
 	account(reader, &now);
 	buf_clear(&reader->out);
@@ -284,6 +286,9 @@ void reader_finish(struct reader *reader, struct session_account *ret_account)
 			break;
 		nanosleep(&pause, NULL);
 	}
+	if (events_kernel_lost(reader->events))
+		log_line(LOG_INFO, "perf buffers were full", "kernel_lost",
+			 log_u64(events_kernel_lost(reader->events)), NULL);
 	if (reader->config.enabled & 1u << PROBE_SYSCALLS)
 		send_counters(reader);
 	account(reader, ret_account);

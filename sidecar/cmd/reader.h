@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cmd/choices.h"
 #include "probes/probe.h"
 #include "scope/scope.h"
 #include "wire/session.h"
@@ -24,7 +25,7 @@ struct reader_config {
 	struct probe_settings settings;
 	uint32_t enabled; /* bit number = probe */
 	const struct scope *scope;
-	size_t ring_bytes[2];
+	struct transport_choice transport;
 	uint64_t flush_interval_ns, counters_interval_ns;
 	struct queue *queue;
 	struct capture *capture; /* NULL: none */
@@ -34,8 +35,11 @@ struct reader_config {
 int reader_new(const struct reader_config *config, struct reader **ret_reader);
 void reader_free(struct reader *reader);
 
-/* "process=tp_btf getaddrinfo=..." for the ready line; good for the reader's life. */
+/* For the ready line; good for the reader's life: "process:tp_btf getaddrinfo:...", and "process:ringbuf+ringbuf-output ...". */
 const char *reader_how(const struct reader *reader);
+const char *reader_transports(const struct reader *reader);
+/* NULL: the transport is as asked for. */
+const char *reader_transport_why(const struct reader *reader);
 /* Tells the probes that records are taken from now on (the snapshot begins). */
 void reader_ready(struct reader *reader);
 

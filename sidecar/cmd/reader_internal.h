@@ -36,6 +36,7 @@ struct reader {
 		opened_ns[RINGS]; /* when the open batch got its first record: clock_monotonic_ns */
 	int64_t realtime_offset;
 	char how[FAMILIES * (PROBE_HOW + 32)];
+	char transports[FAMILIES * 64];
 };
 
 /* One record out of a ring (struct events_config); `context` is the reader. */

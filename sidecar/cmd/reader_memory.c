@@ -9,7 +9,10 @@
 size_t reader_memory(const struct reader_config *config)
 {
 	const struct events_config events = {
-		.ring_bytes = {config->ring_bytes[0], config->ring_bytes[1]}};
+		.transport = config->transport.transport,
+		.ring_bytes = {config->transport.ring_bytes[0], config->transport.ring_bytes[1]},
+		.perf_pages = config->transport.perf_pages,
+	};
 	const size_t cpus = config->settings.per_cpu ? percpu_cpus() : 0;
 
 	return events_memory(&events) + RINGS * batch_memory(wire_kinds) +

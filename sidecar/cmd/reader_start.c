@@ -12,6 +12,7 @@
 #include "cmd/reader_internal.h"
 #include "kernel/percpu.h"
 #include "kernel/scope_watch.h"
+#include "kernel/transport.h"
 #include "wire/batch.h"
 #include "wire/counters.h"
 #include "wire/frame.h"
@@ -37,13 +38,32 @@ static int timer_new(const struct reader *reader, uint64_t interval_ns, int *ret
 	return watch(reader, *ret_fd, EPOLLIN);
 }
 
-/* "process:tp_btf write:tp_btf,latency" */
-static void describe(struct reader *reader, const char *probe, const char *how)
+static void add_word(char *text, size_t size, const char *probe, const char *how)
 {
-	const size_t used = strlen(reader->how);
+	const size_t used = strlen(text);
 
-	snprintf(reader->how + used, sizeof(reader->how) - used, "%s%s:%s", used ? " " : "", probe,
-		 how);
+	snprintf(text + used, size - used, "%s%s:%s", used ? " " : "", probe, how);
+}
+
+static void describe(struct reader *reader, const struct probe *probe, const char *how)
+{
+	const enum event_transport transport = events_transport(reader->events);
+	const char *fixed = probe->records & RECORDS_FIXED
+				    ? transport_name(transport_for_fixed(transport))
+				    : NULL;
+	const char *sized = probe->records & RECORDS_SIZED
+				    ? transport_name(transport_for_sized(transport))
+				    : NULL;
+	char text[64];
+
+	add_word(reader->how, sizeof(reader->how), probe->name, how);
+	if (!probe->records)
+		return;
+	if (fixed && sized && fixed != sized)
+		snprintf(text, sizeof(text), "%s+%s", fixed, sized);
+	else
+		snprintf(text, sizeof(text), "%s", fixed ? fixed : sized);
+	add_word(reader->transports, sizeof(reader->transports), probe->name, text);
 }
 
 static int start_family(struct reader *reader, size_t probe)
@@ -61,7 +81,7 @@ static int start_family(struct reader *reader, size_t probe)
 		if (reader->families[i].family != probes[probe].family)
 			continue;
 		reader->family_of_probe[probe] = (int8_t)i;
-		describe(reader, probes[probe].name, reader->families[i].how);
+		describe(reader, &probes[probe], reader->families[i].how);
 		return 0;
 	}
 	family = &reader->families[reader->family_count];
@@ -70,7 +90,7 @@ static int start_family(struct reader *reader, size_t probe)
 	if (err)
 		return err;
 	reader->family_of_probe[probe] = (int8_t)reader->family_count++;
-	describe(reader, probes[probe].name, family->how);
+	describe(reader, &probes[probe], family->how);
 	fd = family->family->fd ? family->family->fd(family->state) : -1;
 	return fd < 0 ? 0 : watch(reader, fd, EPOLLIN);
 }
@@ -115,7 +135,10 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 	struct reader *reader = calloc(1, sizeof(*reader));
 	struct scope_entry scopes[SCOPE_MAX];
 	struct events_config events = {
-		.ring_bytes = {config->ring_bytes[0], config->ring_bytes[1]},
+		.transport = config->transport.transport,
+		.ring_bytes = {config->transport.ring_bytes[0], config->transport.ring_bytes[1]},
+		.perf_pages = config->transport.perf_pages,
+		.wakeup_bytes = config->transport.wakeup_bytes,
 		.scopes = scopes,
 		.scope_count = config->scope->count,
 		.include_self = config->settings.include_self,
@@ -147,7 +170,11 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 		err = watch_all(reader);
 	if (err) {
 		log_line(LOG_ERROR, "cannot set up the event path", "object", what, "why",
-			 strerror(-err), "do", "see ringside check", NULL);
+			 strerror(-err), "do",
+			 config->transport.transport == TRANSPORT_AUTO
+				 ? "see ringside check"
+				 : "leave --transport out, and see ringside check",
+			 NULL);
 		goto out;
 	}
 	for (size_t i = 0; i < probe_count && !err; i++) {
@@ -189,3 +216,14 @@ const char *reader_how(const struct reader *reader)
 	return reader->how;
 }
 
+const char *reader_transports(const struct reader *reader)
+{
+	return reader->transports;
+}
+
+const char *reader_transport_why(const struct reader *reader)
+{
+	return events_transport(reader->events) == reader->config.transport.transport
+		       ? NULL
+		       : "the kernel refuses the ring buffer";
+}

@@ -117,7 +117,7 @@ static int start_reader(struct run *run)
 			},
 		.enabled = run->plan.enabled,
 		.scope = &run->plan.scope,
-		.ring_bytes = {options->ring_lifecycle, options->ring_samples},
+		.transport = run->plan.transport,
 		.flush_interval_ns = options->flush_interval,
 		.counters_interval_ns = options->counters_interval,
 		.queue = run->queue,
@@ -143,8 +143,9 @@ static void log_ready(const struct run *run)
 		address_print(&run->plan.collector, collector);
 	log_line(LOG_INFO, "ready", "role", "run", "agent", run->identity.agent_id, "scope", scope,
 		 "scope_chosen", run->plan.scope.chosen ? "by default" : NULL, "probes",
-		 reader_how(run->reader), "collector", run->plan.has_collector ? collector : NULL,
-		 NULL);
+		 reader_how(run->reader), "transport", reader_transports(run->reader),
+		 "transport_why", reader_transport_why(run->reader), "collector",
+		 run->plan.has_collector ? collector : NULL, NULL);
 }
 
 static void tell_removed_scopes(const struct run *run)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/options.h"
+#include "cmd/choices.h"
 #include "net/address.h"
 #include "scope/scope.h"
 #include "wire/row.h"
@@ -18,7 +19,8 @@ struct run_options {
 	const char *collector, *format, *capture, *agent_id;
 	bool insecure, include_self, latency, per_cpu;
 	uint64_t write_min_bytes, write_sample;
-	uint64_t ring_lifecycle, ring_samples, queue;
+	uint64_t queue;
+	struct transport_options transport;
 	uint64_t flush_interval, counters_interval, counters_memory;
 };
 
@@ -26,6 +28,7 @@ struct run_options {
 struct run_plan {
 	struct run_options options;
 	uint32_t enabled; /* bit number = probe */
+	struct transport_choice transport;
 	struct scope scope;
 	bool has_collector;
 	struct address collector;

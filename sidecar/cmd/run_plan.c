@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/standard.h"
 #include "base/utf8.h"
+#include "cmd/choices.h"
 #include "cmd/run.h"
 #include "kernel/privileges.h"
 #include "net/sender.h"
@@ -19,14 +20,8 @@
 #define FIELD(name)    offsetof(struct run_options, name)
 
 static const struct option_def run_table[] = {
-	{"probe", OPTION_COMMA_LIST, "NAME",
-	 "probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)",
-	 FIELD(probe), 0, 0},
-	{"scope", OPTION_LIST, "SCOPE",
-	 "observe: pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, pid:N, "
-	 "docker:ID-PREFIX "
-	 "(default: found out inside a container)",
-	 FIELD(scope), 0, 0},
+	{"probe", OPTION_COMMA_LIST, "NAME", PROBE_ABOUT, FIELD(probe), 0, 0},
+	{"scope", OPTION_LIST, "SCOPE", "observe: " SCOPE_ABOUT, FIELD(scope), 0, 0},
 	{"exclude", OPTION_LIST, "SCOPE", "leave out, although it is inside a scope",
 	 FIELD(exclude), 0, 0},
 	{"include-self", OPTION_FLAG, NULL, "observe the sidecar's own process too",
@@ -56,11 +51,20 @@ static const struct option_def run_table[] = {
 	{"counters-memory", OPTION_SIZE, "BYTES",
 	 "memory for counters, all CPUs together (default 2M)", FIELD(counters_memory), 4096,
 	 1ull << 30},
+	{"transport", OPTION_TEXT, "NAME", TRANSPORT_ABOUT, FIELD(transport.transport), 0, 0},
 	{"ring-lifecycle", OPTION_SIZE, "BYTES",
 	 "ring of fork, exec, exit and getaddrinfo: a power of two (default 512k)",
-	 FIELD(ring_lifecycle), 1, 1ull << 30},
+	 FIELD(transport.ring_lifecycle), 1, 1ull << 30},
 	{"ring-samples", OPTION_SIZE, "BYTES", "ring of write: a power of two (default 1M)",
-	 FIELD(ring_samples), 1, 1ull << 30},
+	 FIELD(transport.ring_samples), 1, 1ull << 30},
+	{"perf-pages", OPTION_NUMBER, "N",
+	 "pages of each CPU's perf buffer, a power of two (default: the ring's size shared out, 8 "
+	 "at least)",
+	 FIELD(transport.perf_pages), 4, 65536},
+	{"wakeup-bytes", OPTION_SIZE, "BYTES",
+	 "unread bytes at which the reader wakes while data flows (default half a ring); 1: at "
+	 "once",
+	 FIELD(transport.wakeup_bytes), 1, 1ull << 30},
 	{"flush-interval", OPTION_TIME, "TIME",
 	 "longest that a record waits while data flows (default 50ms)", FIELD(flush_interval),
 	 1000000, 60000000000ull},
@@ -73,49 +77,6 @@ static const struct option_def run_table[] = {
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };
 
-static int wrong(const char *option, const char *value, const char *why, const char *todo)
-{
-	log_line(LOG_ERROR, "wrong value", "option", option, "value", value, "why", why, "do", todo,
-		 NULL);
-	return 2;
-}
-
-static int plan_probes(struct run_plan *plan)
-{
-	const struct option_list *list = &plan->options.probe;
-
-	for (size_t i = 0; i < list->count; i++) {
-		const int probe = probe_find(list->value[i]);
-
-		if (probe < 0)
-			return wrong("--probe", list->value[i], "no such probe",
-				     "take process, getaddrinfo, syscalls or write");
-		plan->enabled |= 1u << probe;
-	}
-	for (size_t i = 0; i < probe_count && !list->count; i++)
-		plan->enabled |= (uint32_t)probes[i].by_default << i;
-	return 0;
-}
-
-/* A ring is a power of two and at least a page: the kernel says no more than EINVAL. */
-static int plan_ring(const char *option, uint64_t bytes)
-{
-	const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-	uint64_t right = page;
-	char value[32], todo[64];
-
-	while (right * 2 <= bytes || bytes - right > right * 2 - bytes) {
-		if (right >= bytes)
-			break;
-		right *= 2;
-	}
-	if (right == bytes)
-		return 0;
-	snprintf(value, sizeof(value), "%llu", (unsigned long long)bytes);
-	snprintf(todo, sizeof(todo), "take %llu", (unsigned long long)right);
-	return wrong(option, value, "not a power of two of at least one page", todo);
-}
-
 static int plan_attributes(struct run_plan *plan)
 {
 	const struct option_list *list = &plan->options.attribute;
@@ -125,11 +86,11 @@ static int plan_attributes(struct run_plan *plan)
 		const char *equals = strchr(list->value[i], '=');
 
 		if (!equals || equals == list->value[i])
-			return wrong("--attribute", list->value[i], "not KEY=VALUE",
-				     "give a key, =, and a value");
+			return choice_wrong("--attribute", list->value[i], "not KEY=VALUE",
+					    "give a key, =, and a value");
 		if (!utf8_valid(list->value[i], strlen(list->value[i])))
-			return wrong("--attribute", list->value[i], "not UTF-8",
-				     "write it in UTF-8");
+			return choice_wrong("--attribute", list->value[i], "not UTF-8",
+					    "write it in UTF-8");
 		plan->attributes[plan->attribute_count++] = (struct session_attribute){
 			.key = {list->value[i], (size_t)(equals - list->value[i])},
 			.value = {equals + 1, strlen(equals + 1)},
@@ -138,9 +99,9 @@ static int plan_attributes(struct run_plan *plan)
 	for (size_t i = 0; i < list->count; i++)
 		bytes += strlen(list->value[i]);
 	if (bytes > ATTRIBUTES_MAX)
-		return wrong("--attribute", list->value[list->count - 1],
-			     "all attributes together are longer than 3000 bytes",
-			     "leave some out: a collector takes a Hello of 4 KiB");
+		return choice_wrong("--attribute", list->value[list->count - 1],
+				    "all attributes together are longer than 3000 bytes",
+				    "leave some out: a collector takes a Hello of 4 KiB");
 	return 0;
 }
 
@@ -158,7 +119,8 @@ static int plan_output(struct run_plan *plan)
 	else if (!strcmp(format, "none"))
 		plan->format = ROW_NONE;
 	else
-		return wrong("--format", format, "no such format", "take table, json or none");
+		return choice_wrong("--format", format, "no such format",
+				    "take table, json or none");
 	if (!options->collector && plan->format != ROW_NONE && !standard_output_open()) {
 		log_line(LOG_ERROR, "cannot write to stdout", "why", "it is closed", "do",
 			 "leave it open, or give --collector or --format none", NULL);
@@ -167,17 +129,17 @@ static int plan_output(struct run_plan *plan)
 	if (!options->collector)
 		return 0;
 	if (options->format && plan->format != ROW_NONE)
-		return wrong("--format", format, "with --collector nothing is printed",
-			     "leave one of the two out");
+		return choice_wrong("--format", format, "with --collector nothing is printed",
+				    "leave one of the two out");
 	plan->has_collector = true;
 	if (address_parse(options->collector, &plan->collector) || !plan->collector.host[0] ||
 	    !plan->collector.port)
-		return wrong("--collector", options->collector, "not HOST or HOST:PORT",
-			     "give for example 10.0.0.1:9717");
+		return choice_wrong("--collector", options->collector, "not HOST or HOST:PORT",
+				    "give for example 10.0.0.1:9717");
 	if (sender_allowed(&plan->collector, options->insecure))
-		return wrong("--collector", options->collector,
-			     "plain TCP beyond loopback can be read by others",
-			     "give --insecure to allow it");
+		return choice_wrong("--collector", options->collector,
+				    "plain TCP beyond loopback can be read by others",
+				    "give --insecure to allow it");
 	return 0;
 }
 
@@ -188,13 +150,14 @@ static int plan_agent_id(const struct run_options *options)
 	if (!id)
 		return 0;
 	if (!*id || strlen(id) > SESSION_AGENT_ID)
-		return wrong("--agent-id", id, "1 to 255 bytes are allowed", "give a shorter one");
+		return choice_wrong("--agent-id", id, "1 to 255 bytes are allowed",
+				    "give a shorter one");
 	if (!utf8_valid(id, strlen(id)))
-		return wrong("--agent-id", id, "not UTF-8", "write it in UTF-8");
+		return choice_wrong("--agent-id", id, "not UTF-8", "write it in UTF-8");
 	for (; *id; id++) {
 		if ((unsigned char)*id < 0x20 || *id == 0x7f)
-			return wrong("--agent-id", options->agent_id,
-				     "it holds a control character", "leave it out");
+			return choice_wrong("--agent-id", options->agent_id,
+					    "it holds a control character", "leave it out");
 	}
 	return 0;
 }
@@ -242,8 +205,7 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 	memset(plan, 0, sizeof(*plan));
 	plan->options = (struct run_options){
 		.write_sample = 1,
-		.ring_lifecycle = 512 * 1024,
-		.ring_samples = 1024 * 1024,
+		.transport = {.ring_lifecycle = 512 * 1024, .ring_samples = 1024 * 1024},
 		.queue = 4 * 1024 * 1024,
 		.flush_interval = 50000000,
 		.counters_interval = 1000000000,
@@ -255,11 +217,9 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 			    run_table, &plan->options, argc, argv, 0, NULL);
 	if (err)
 		return err > 0 ? 1 : 2;
-	err = plan_probes(plan);
+	err = choose_probes(&plan->options.probe, &plan->enabled);
 	if (!err)
-		err = plan_ring("--ring-lifecycle", plan->options.ring_lifecycle);
-	if (!err)
-		err = plan_ring("--ring-samples", plan->options.ring_samples);
+		err = choose_transport(&plan->options.transport, plan->enabled, &plan->transport);
 	if (!err)
 		err = plan_attributes(plan);
 	if (!err)

@@ -5,136 +5,74 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "kernel/percpu.h"
 #include "kernel/cgroup_cache.h"
+#include "kernel/event_maps.h"
+#include "kernel/percpu.h"
+#include "kernel/perf_reader.h"
 #include "kernel/self.h"
-
-#define SCRATCH_SIZE  16384
-#define SCRATCH_SLOTS 16
-#define PREFETCH      512
-#define CGROUP_NAMES  1024
-
-/* The shared maps, by the names that the BPF side gives them (bpf/lib/event.bpf.h). */
-enum shared_map {
-	MAP_LIFECYCLE,
-	MAP_SAMPLES,
-	MAP_ACCOUNTS,
-	MAP_WAKEUPS,
-	MAP_NAMES,
-	MAP_LAST,
-	MAP_SCRATCHES,
-	MAP_FREE,
-	MAPS
-};
-
-struct drain {
-	struct events *events;
-	uint32_t ring;
-};
+#include "kernel/transport.h"
 
 struct events {
 	struct events_config config;
 	struct scope_entry scopes[SCOPE_MAX];
 	struct self_process self;
-	int map[MAPS];
-	struct ring_buffer *buffers[RINGS];
-	struct ring *rings[RINGS];
-	struct drain drains[RINGS];
+	enum event_transport transport;
+	int map[EVENT_MAPS]; /* -1: not for this transport */
+	struct ringbuf_reader *ringbufs[RINGS];
+	struct perf_reader *perfs[RINGS];
 	struct event_wakeup *wakeups; /* shared with BPF */
 	size_t wakeups_size;
 	struct percpu accounts;
 	uint64_t taken[PROBES];
+	uint64_t *
+		no_buffer; /* of each CPU: records that found no perf buffer, when we looked last */
 	struct cgroup_cache *cgroups;
 };
 
-struct map_spec {
-	const char *name;
-	enum bpf_map_type type;
-	uint32_t key_size, value_size, max_entries, flags;
-};
-
-static void map_specs(const struct events_config *config, struct map_spec spec[MAPS])
+/* The ring buffers are made first: where they are refused, `auto` goes on with perf buffers. */
+static int make_map(struct events *events, const struct map_spec *spec, enum event_map i)
 {
-	const struct map_spec all[MAPS] = {
-		[MAP_LIFECYCLE] = {"ring_lifecycle", BPF_MAP_TYPE_RINGBUF, 0, 0,
-				   (uint32_t)config->ring_bytes[RING_LIFECYCLE], 0},
-		[MAP_SAMPLES] = {"ring_samples", BPF_MAP_TYPE_RINGBUF, 0, 0,
-				 (uint32_t)config->ring_bytes[RING_SAMPLES], 0},
-		[MAP_ACCOUNTS] = {"accounts", BPF_MAP_TYPE_PERCPU_ARRAY, 4,
-				  sizeof(struct event_account), PROBES, 0},
-		[MAP_WAKEUPS] = {"wakeups", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct event_wakeup),
-				 RINGS, BPF_F_MMAPABLE},
-		[MAP_NAMES] = {"cgroup_names", BPF_MAP_TYPE_HASH, sizeof(struct cgroup_key),
-			       sizeof(struct cgroup_name), CGROUP_NAMES, 0},
-		[MAP_LAST] = {"cgroup_last", BPF_MAP_TYPE_PERCPU_ARRAY, 4,
-			      sizeof(struct cgroup_key), 1, 0},
-		[MAP_SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_SIZE, SCRATCH_SLOTS,
-				   0},
-		[MAP_FREE] = {"scratch_free", BPF_MAP_TYPE_STACK, 0, 4, SCRATCH_SLOTS, 0},
-	};
+	const bool perf = transport_is_perf(events->transport);
 
-	memcpy(spec, all, sizeof(all));
-}
-
-static int take_record(void *context, void *data, size_t size)
-{
-	const struct drain *drain = context;
-	const struct event_header *event = data;
-
-	/* Records come from another CPU's cache: fetch those after the next while this one is taken. */
-	__builtin_prefetch((const char *)data + PREFETCH);
-	__builtin_prefetch((const char *)data + PREFETCH + 64);
-	if (size < sizeof(*event) || event->length > size)
-		return -EBADMSG;
-	drain->events->config.take(drain->events->config.context, drain->ring, event);
-	return 0;
+	if ((perf && event_map_is_ringbuf(i)) || (!perf && event_map_is_perf(i)))
+		return 0;
+	events->map[i] = event_map_create(spec);
+	if (events->map[i] >= 0)
+		return 0;
+	if (event_map_is_ringbuf(i) && events->transport == TRANSPORT_AUTO &&
+	    events->map[i] != -EPERM) {
+		events->transport = TRANSPORT_PERF_HEAP;
+		return 0;
+	}
+	return events->map[i];
 }
 
 static int make_maps(struct events *events, const char **ret_what)
 {
-	struct map_spec specs[MAPS];
+	struct map_spec specs[EVENT_MAPS];
+	int err;
 
-	map_specs(&events->config, specs);
-	for (size_t i = 0; i < MAPS; i++) {
-		LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = specs[i].flags);
-
+	event_map_specs(events->config.ring_bytes, specs);
+	for (enum event_map i = 0; i < EVENT_MAPS; i++) {
 		*ret_what = specs[i].name;
-		events->map[i] =
-			bpf_map_create(specs[i].type, specs[i].name, specs[i].key_size,
-				       specs[i].value_size, specs[i].max_entries, &options);
-		if (events->map[i] < 0)
-			return events->map[i];
-	}
-	for (uint32_t slot = 0; slot < SCRATCH_SLOTS; slot++) {
-		int err = bpf_map_update_elem(events->map[MAP_FREE], NULL, &slot, BPF_ANY);
-
+		err = make_map(events, &specs[i], i);
 		if (err)
 			return err;
 	}
-	return 0;
+	return event_map_fill_free(events->map[MAP_FREE]);
 }
 
-static int map_rings(struct events *events, const char **ret_what)
+static int map_wakeups(struct events *events)
 {
-	const long page = sysconf(_SC_PAGESIZE);
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-	for (uint32_t i = 0; i < RINGS; i++) {
-		events->drains[i] = (struct drain){.events = events, .ring = i};
-		*ret_what = i == RING_LIFECYCLE ? "ring_lifecycle" : "ring_samples";
-		events->buffers[i] = ring_buffer__new(events->map[MAP_LIFECYCLE + i], take_record,
-						      &events->drains[i], NULL);
-		if (!events->buffers[i])
-			return -errno;
-		events->rings[i] = ring_buffer__ring(events->buffers[i], 0);
-	}
-	*ret_what = "wakeups";
-	events->wakeups_size = (sizeof(struct event_wakeup) * RINGS + (size_t)page - 1) /
-			       (size_t)page * (size_t)page;
+	events->wakeups_size = (sizeof(struct event_wakeup) * RINGS + page - 1) / page * page;
 	events->wakeups = mmap(NULL, events->wakeups_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			       events->map[MAP_WAKEUPS], 0);
 	if (events->wakeups == MAP_FAILED) {
@@ -142,10 +80,45 @@ static int map_rings(struct events *events, const char **ret_what)
 		return -errno;
 	}
 	for (uint32_t i = 0; i < RINGS; i++) {
-		events->wakeups[i].threshold = events->config.ring_bytes[i] / 2;
+		events->wakeups[i].threshold = events->config.wakeup_bytes
+						       ? events->config.wakeup_bytes
+						       : events->config.ring_bytes[i] / 2;
 		events->wakeups[i].asleep = WAKE_ANY;
 	}
 	return 0;
+}
+
+static int open_ring(struct events *events, uint32_t ring)
+{
+	const struct events_config *config = &events->config;
+	const size_t bytes = event_perf_bytes(config->perf_pages, config->ring_bytes[ring]);
+	const size_t wakeup = config->wakeup_bytes ? config->wakeup_bytes : bytes / 2;
+	const struct perf_reader_config perf = {
+		.map_fd = events->map[MAP_PERF_LIFECYCLE + ring],
+		.ring = ring,
+		.pages = bytes / (size_t)sysconf(_SC_PAGESIZE),
+		.wakeup_bytes = (uint32_t)wakeup,
+		.take = config->take,
+		.context = config->context,
+	};
+
+	if (transport_is_perf(events->transport))
+		return perf_reader_new(&perf, &events->perfs[ring]);
+	return ringbuf_reader_new(events->map[MAP_LIFECYCLE + ring], ring, &events->wakeups[ring],
+				  config->take, config->context, &events->ringbufs[ring]);
+}
+
+static int open_rings(struct events *events, const char **ret_what)
+{
+	int err;
+
+	*ret_what = "wakeups";
+	err = map_wakeups(events);
+	for (uint32_t i = 0; i < RINGS && !err; i++) {
+		*ret_what = i == RING_LIFECYCLE ? "ring_lifecycle" : "ring_samples";
+		err = open_ring(events, i);
+	}
+	return err;
 }
 
 int events_new(const struct events_config *config, struct events **ret_events,
@@ -159,6 +132,7 @@ int events_new(const struct events_config *config, struct events **ret_events,
 		return -ENOMEM;
 	memset(events->map, 0xff, sizeof(events->map));
 	events->config = *config;
+	events->transport = config->transport;
 	memcpy(events->scopes, config->scopes, config->scope_count * sizeof(events->scopes[0]));
 	*ret_what = "self-probe";
 	err = self_read(&events->self);
@@ -167,7 +141,7 @@ int events_new(const struct events_config *config, struct events **ret_events,
 	err = make_maps(events, ret_what);
 	if (err)
 		goto out;
-	err = map_rings(events, ret_what);
+	err = open_rings(events, ret_what);
 	if (err)
 		goto out;
 	*ret_what = "accounts";
@@ -177,7 +151,8 @@ int events_new(const struct events_config *config, struct events **ret_events,
 		goto out;
 	events->cgroups =
 		cgroup_cache_new(events->map[MAP_NAMES], events->map[MAP_LAST], CGROUP_NAMES);
-	err = events->cgroups ? 0 : -ENOMEM;
+	events->no_buffer = calloc(events->accounts.cpus, sizeof(*events->no_buffer));
+	err = events->cgroups && events->no_buffer ? 0 : -ENOMEM;
 out:
 	if (err)
 		events_free(events);
@@ -190,13 +165,16 @@ void events_free(struct events *events)
 {
 	if (!events)
 		return;
-	for (uint32_t i = 0; i < RINGS; i++)
-		ring_buffer__free(events->buffers[i]);
+	for (uint32_t i = 0; i < RINGS; i++) {
+		ringbuf_reader_free(events->ringbufs[i]);
+		perf_reader_free(events->perfs[i]);
+	}
+	free(events->no_buffer);
 	if (events->wakeups)
 		munmap(events->wakeups, events->wakeups_size);
 	percpu_done(&events->accounts);
 	cgroup_cache_free(events->cgroups);
-	for (size_t i = 0; i < MAPS; i++) {
+	for (size_t i = 0; i < EVENT_MAPS; i++) {
 		if (events->map[i] >= 0)
 			close(events->map[i]);
 	}
@@ -236,17 +214,22 @@ int events_lend(struct events *events, struct bpf_object *object)
 {
 	const uint32_t count = (uint32_t)events->config.scope_count;
 	const uint32_t self = events->config.include_self ? 0 : events->self.tgid;
+	const uint32_t transport = events->transport;
 	const bool helper = self_has_ancestor_helper();
-	struct map_spec specs[MAPS];
+	struct map_spec specs[EVENT_MAPS];
 	int err = 0;
 
-	map_specs(&events->config, specs);
-	for (size_t i = 0; i < MAPS && !err; i++) {
+	event_map_specs(events->config.ring_bytes, specs);
+	for (size_t i = 0; i < EVENT_MAPS && !err; i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(object, specs[i].name);
 
-		if (map)
+		if (map && events->map[i] >= 0)
 			err = bpf_map__reuse_fd(map, events->map[i]);
+		else if (map)
+			err = bpf_map__set_autocreate(map, false);
 	}
+	if (!err && bpf_object__find_map_by_name(object, specs[MAP_LIFECYCLE].name))
+		err = object_set(object, "event_transport", &transport, sizeof(transport));
 	if (!err)
 		err = object_set(object, "scopes", events->scopes, sizeof(events->scopes));
 	if (!err)
@@ -264,37 +247,102 @@ int events_lend(struct events *events, struct bpf_object *object)
 	return err;
 }
 
+enum event_transport events_transport(const struct events *events)
+{
+	return events->transport;
+}
+
 size_t events_ring_bytes(const struct events *events, uint32_t ring)
 {
-	return events->config.ring_bytes[ring];
+	const size_t bytes = events->config.ring_bytes[ring];
+
+	return events->perfs[ring] ? event_perf_bytes(events->config.perf_pages, bytes) : bytes;
 }
 
 int events_fd(const struct events *events, uint32_t ring)
 {
-	return events->map[MAP_LIFECYCLE + ring];
+	return events->perfs[ring] ? perf_reader_fd(events->perfs[ring])
+				   : events->map[MAP_LIFECYCLE + ring];
 }
 
 size_t events_drain(struct events *events, uint32_t ring)
 {
-	int taken = ring__consume(events->rings[ring]);
+	return events->perfs[ring] ? perf_reader_drain(events->perfs[ring])
+				   : ringbuf_reader_drain(events->ringbufs[ring]);
+}
 
-	return taken > 0 ? (size_t)taken : 0;
+void events_drain_whole(struct events *events, uint32_t ring)
+{
+	const struct timespec window = {0, PERF_WINDOW_NS};
+
+	if (events->perfs[ring])
+		nanosleep(&window, NULL);
+	events_drain(events, ring);
+}
+
+bool events_must_poll(const struct events *events)
+{
+	return transport_is_perf(events->transport);
 }
 
 void events_sleep(struct events *events, enum wake_on on)
 {
-	for (uint32_t i = 0; i < RINGS; i++)
-		__atomic_store_n(&events->wakeups[i].asleep, on, __ATOMIC_SEQ_CST);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; i < RINGS && events->ringbufs[i]; i++)
+		ringbuf_reader_sleep(events->ringbufs[i], on);
 }
 
 bool events_pending(const struct events *events)
 {
-	for (uint32_t i = 0; i < RINGS; i++) {
-		if (ring__avail_data_size(events->rings[i]))
+	for (uint32_t i = 0; i < RINGS && events->ringbufs[i]; i++) {
+		if (ringbuf_reader_pending(events->ringbufs[i]))
 			return true;
 	}
 	return false;
+}
+
+/* Records of this CPU that found no perf buffer, of all probes. */
+static void add_no_buffer(struct events *events, uint64_t *counts)
+{
+	for (uint32_t probe = 0; probe < PROBES; probe++) {
+		if (percpu_read(&events->accounts, &probe))
+			continue;
+		for (size_t cpu = 0; cpu < events->accounts.cpus; cpu++) {
+			const struct event_account *account = percpu_value(&events->accounts, cpu);
+
+			counts[cpu] += account->lost[LOST_NO_CPU_BUFFER];
+		}
+	}
+}
+
+void events_refresh(struct events *events)
+{
+	const size_t cpus = events->accounts.cpus;
+	uint64_t *counts;
+	uint8_t *lost;
+
+	if (!events_must_poll(events))
+		return;
+	counts = calloc(cpus, sizeof(*counts));
+	lost = calloc(cpus, sizeof(*lost));
+	if (counts && lost) {
+		add_no_buffer(events, counts);
+		for (size_t cpu = 0; cpu < cpus; cpu++)
+			lost[cpu] = counts[cpu] > events->no_buffer[cpu];
+		memcpy(events->no_buffer, counts, cpus * sizeof(*counts));
+		for (uint32_t i = 0; i < RINGS; i++)
+			(void)perf_reader_refresh(events->perfs[i], lost);
+	}
+	free(counts);
+	free(lost);
+}
+
+uint64_t events_kernel_lost(const struct events *events)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < RINGS && events->perfs[i]; i++)
+		lost += perf_reader_kernel_lost(events->perfs[i]);
+	return lost;
 }
 
 int events_account(struct events *events, uint32_t probe, struct probe_account *ret_account)
@@ -336,25 +384,11 @@ uint64_t events_missed(int program_fd)
 
 size_t events_memory(const struct events_config *config)
 {
-	const size_t cpus = percpu_cpus();
-	struct map_spec specs[MAPS];
-	size_t total = 0;
+	size_t bytes = event_maps_memory(config->ring_bytes, transport_is_perf(config->transport));
 
-	map_specs(config, specs);
-	for (size_t i = 0; i < MAPS; i++) {
-		const size_t bytes =
-			(size_t)specs[i].max_entries * (specs[i].key_size + specs[i].value_size);
-
-		switch (specs[i].type) {
-		case BPF_MAP_TYPE_RINGBUF:
-			total += 2 * (size_t)specs[i].max_entries;
-			break;
-		case BPF_MAP_TYPE_PERCPU_ARRAY:
-			total += cpus * bytes;
-			break;
-		default:
-			total += bytes;
-		}
-	}
-	return total;
+	for (uint32_t i = 0; i < RINGS && transport_is_perf(config->transport); i++)
+		bytes += percpu_cpus() *
+			 ((size_t)sysconf(_SC_PAGESIZE) +
+			  event_perf_bytes(config->perf_pages, config->ring_bytes[i]));
+	return bytes;
 }

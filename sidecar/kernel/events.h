@@ -5,8 +5,10 @@
  *
  *   BPF: produced++ -> reserve (or lost[reason]++) -> submit ~~ring~~> events_drain: taken++ -> take()
  *
- * A sleeping reader is woken by BPF (see enum wake_on): events_sleep says what it waits for and must be followed by a look at
- * the rings (events_pending) before the reader really sleeps.
+ * A ring is a BPF ring buffer or, by the perf transports, one perf buffer for each CPU. A reader that sleeps on ring buffers is
+ * woken by BPF (see enum wake_on): events_sleep says what it waits for and must be followed by a look at the rings
+ * (events_pending) before it really sleeps. Perf buffers wake it when they fill up, no sooner: they must be looked at now and
+ * then (events_must_poll).
  */
 #ifndef RINGSIDE_KERNEL_EVENTS_H
 #define RINGSIDE_KERNEL_EVENTS_H
@@ -17,17 +19,20 @@
 #include <linux/types.h>
 
 #include "event.h"
+#include "kernel/ringbuf_reader.h"
 
 struct bpf_object;
 struct events;
 
 struct events_config {
-	size_t ring_bytes[RINGS];	  /* a power of two, at least one page */
+	enum event_transport transport;
+	size_t ring_bytes[RINGS]; /* a power of two, at least one page */
+	size_t perf_pages;	  /* of each CPU's buffer: a power of two; 0: by ring_bytes */
+	size_t wakeup_bytes;	  /* unread bytes that wake the reader; 0: half a ring or buffer */
 	const struct scope_entry *scopes; /* SCOPE_MAX at most */
 	size_t scope_count;
 	bool include_self;
-	/* Called for each record, in ring order. */
-	void (*take)(void *context, uint32_t ring, const struct event_header *event);
+	event_taker *take;
 	void *context;
 };
 
@@ -52,11 +57,23 @@ int events_lend(struct events *events, struct bpf_object *object);
 /* Sets one constant (`const volatile`) of an object that is not loaded yet. -ENOENT: it has none of that name and size. */
 int object_set(struct bpf_object *object, const char *name, const void *value, size_t size);
 
+/* What was taken where `auto` was asked for: itself, or TRANSPORT_PERF_HEAP where the kernel refuses the ring buffer. */
+enum event_transport events_transport(const struct events *events);
+
+/* Bytes that one CPU can fill before something must be read. */
 size_t events_ring_bytes(const struct events *events, uint32_t ring);
-/* For epoll: readable when BPF woke the reader. */
+/* For epoll: readable when BPF or the kernel woke the reader. */
 int events_fd(const struct events *events, uint32_t ring);
-/* Takes all that is there. Returns the number of records. */
+/* Takes all that is there; of perf buffers, all but the last PERF_WINDOW_NS. Returns the number of records. */
 size_t events_drain(struct events *events, uint32_t ring);
+/* Takes all that was sent before this call. */
+void events_drain_whole(struct events *events, uint32_t ring);
+/* Nobody tells of the first record after silence. */
+bool events_must_poll(const struct events *events);
+/* Gives buffers to CPUs that came online. To be called now and then. */
+void events_refresh(struct events *events);
+/* Records that the kernel says it had no perf buffer room for; 0 for ring buffers. For comparison: BPF has counted them. */
+uint64_t events_kernel_lost(const struct events *events);
 /* Says what wakes the reader from now on: any record, or half a ring of them. */
 void events_sleep(struct events *events, enum wake_on on);
 bool events_pending(const struct events *events);

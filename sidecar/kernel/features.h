@@ -12,6 +12,7 @@ enum feature {
 	FEATURE_TRACING,	/* tp_btf programs load and attach */
 	FEATURE_TRACE_SYSCALLS, /* sys_enter and sys_exit are among the tracepoints */
 	FEATURE_RINGBUF,
+	FEATURE_PERF_OUTPUT,	 /* perf buffers that programs write to */
 	FEATURE_MMAP_ARRAY,	 /* arrays that user space maps */
 	FEATURE_TEST_RUN,	 /* a raw_tp program runs in our own task */
 	FEATURE_ANCESTOR_HELPER, /* bpf_get_current_ancestor_cgroup_id in tracing programs */

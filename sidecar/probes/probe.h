@@ -60,12 +60,20 @@ struct probe_family {
 	uint64_t (*missed)(void *state, uint32_t probe);
 };
 
+/* What a probe's records are like, as its transport matters: bits. */
+enum probe_records {
+	RECORDS_FIXED = 1, /* of one size */
+	RECORDS_SIZED = 2, /* as long as their texts */
+	RECORDS_LARGE = 4, /* of no use when cut to what the BPF stack holds: not by perf-stack */
+};
+
 #define PROBE_COUNTERS 2 /* stream of a probe that only counts */
 
 struct probe {
 	const char *name;
 	uint32_t stream; /* RING_LIFECYCLE, RING_SAMPLES or PROBE_COUNTERS */
 	bool by_default;
+	uint32_t records; /* enum probe_records; 0: it has none */
 	const struct probe_family *family;
 	/* The kinds of its records, ended by 0. */
 	uint32_t kinds[4];

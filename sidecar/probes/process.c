@@ -67,9 +67,9 @@ static int take_snapshot(struct process_state *state)
 
 	snapshot->attached_ns = clock_boottime_ns();
 	do {
-		snapshot->next_ns = 0;
+		snapshot->next_ns = snapshot->sent_bytes = 0;
 		err = snapshot_round(state);
-		events_drain(state->events, RING_LIFECYCLE);
+		events_drain_whole(state->events, RING_LIFECYCLE);
 		snapshot->resume_ns = snapshot->next_ns;
 	} while (!err && snapshot->next_ns);
 	return err;

@@ -9,12 +9,18 @@ const struct probe probes[] = {
 	[PROBE_PROCESS] = {"process",
 			   RING_LIFECYCLE,
 			   true,
+			   RECORDS_FIXED | RECORDS_SIZED,
 			   &process_family,
 			   {EVENT_FORK, EVENT_EXEC, EVENT_EXIT}},
-	[PROBE_GETADDRINFO] =
-		{"getaddrinfo", RING_LIFECYCLE, true, &getaddrinfo_family, {EVENT_GETADDRINFO}},
-	[PROBE_WRITE] = {"write", RING_SAMPLES, false, &syscalls_family, {EVENT_WRITE}},
-	[PROBE_SYSCALLS] = {"syscalls", PROBE_COUNTERS, true, &syscalls_family, {0}},
+	[PROBE_GETADDRINFO] = {"getaddrinfo",
+			       RING_LIFECYCLE,
+			       true,
+			       RECORDS_SIZED | RECORDS_LARGE,
+			       &getaddrinfo_family,
+			       {EVENT_GETADDRINFO}},
+	[PROBE_WRITE] =
+		{"write", RING_SAMPLES, false, RECORDS_FIXED, &syscalls_family, {EVENT_WRITE}},
+	[PROBE_SYSCALLS] = {"syscalls", PROBE_COUNTERS, true, 0, &syscalls_family, {0}},
 };
 const size_t probe_count = sizeof(probes) / sizeof(probes[0]);
 

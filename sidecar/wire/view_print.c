@@ -132,7 +132,7 @@ static void print_flags(uint32_t flags, struct row *row)
 	} names[] = {
 		{EVENT_TRUNCATED, "truncated"}, {EVENT_SNAPSHOT, "snapshot"},
 		{EVENT_PARTIAL, "partial"},	{EVENT_READ_LATE, "read_late"},
-		{EVENT_FAULT, "fault"},
+		{EVENT_FAULT, "fault"},		{EVENT_LATE, "late"},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Values of options that `run` and `check` share. Each function returns 0, or 2 for a wrong value (logged: it is a wrong call). */
+#ifndef RINGSIDE_CMD_CHOICES_H
+#define RINGSIDE_CMD_CHOICES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/types.h>
+
+#include "base/options.h"
+#include "event.h"
+
+#define PROBE_ABOUT                                                                                \
+	"probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)"
+#define SCOPE_ABOUT                                                                                \
+	"pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, pid:N, "           \
+	"docker:ID-PREFIX (default: found out inside a container)"
+#define TRANSPORT_ABOUT                                                                            \
+	"how records leave the kernel: auto, ringbuf, ringbuf-output, perf-heap or perf-stack "    \
+	"(default auto)"
+
+/* How and in how much memory records leave the kernel, as the options give it. */
+struct transport_options {
+	const char *transport;
+	uint64_t ring_lifecycle, ring_samples, perf_pages, wakeup_bytes;
+};
+
+struct transport_choice {
+	enum event_transport transport;
+	size_t ring_bytes[RINGS];
+	size_t perf_pages, wakeup_bytes; /* 0: by ring_bytes */
+};
+
+/* Logs it and returns 2. */
+int choice_wrong(const char *option, const char *value, const char *why, const char *todo);
+
+/* Bits, by probe number; without a list the default ones. */
+int choose_probes(const struct option_list *list, uint32_t *ret_enabled);
+/* `enabled`: the probes must be able to use it. */
+int choose_transport(const struct transport_options *options, uint32_t enabled,
+		     struct transport_choice *ret_choice);
+
+#endif
