@@ -349,7 +349,7 @@ static __always_inline void snapshot_header(struct event_header *header,
 	header->cpu = bpf_get_smp_processor_id();
 	bpf_probe_read_kernel(header->comm, sizeof(header->comm),
 			      (const void *)task + bpf_core_field_offset(struct task_struct, comm));
-	event_note_cgroup(task, match);
+	event_note_cgroup(match);
 }
 
 /* Whether a process wants a snapshot record: it is in scope, began before the probe was attached, and has not ended. */

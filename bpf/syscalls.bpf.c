@@ -104,7 +104,7 @@ static __always_inline void count_call(const struct scope_match *match, __u32 nr
 		return;
 	if (!row->since_ns) {
 		row->since_ns = bpf_ktime_get_boot_ns();
-		event_note_cgroup((void *)bpf_get_current_task(), match);
+		event_note_cgroup(match);
 	}
 	__sync_fetch_and_add(&row->count, 1);
 	if (returned < 0 && returned >= -4095)

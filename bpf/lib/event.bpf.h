@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The only way out for records: event_reserve (counts it as produced, finds room where the transport builds records), fill,
- * event_submit. What can't be had is counted by reason. The maps are made by the first family that is loaded; the others
- * reuse them.
+ * event_submit. What can't be had is counted by reason. The maps are the reader's, lent to each object before it is loaded.
  */
 #ifndef RINGSIDE_EVENT_BPF_H
 #define RINGSIDE_EVENT_BPF_H
@@ -55,7 +54,7 @@ struct {
 /* Names of the cgroups that records carry; emptied by the reader when it is full. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, CGROUP_NAMES);
 	__type(key, struct cgroup_key);
 	__type(value, struct cgroup_name);
 } cgroup_names SEC(".maps");
@@ -70,8 +69,6 @@ struct {
 
 /* Room to build records of variable length, and the numbers of the free slots. Uprobe programs can be preempted half-way, so
  * a slot belongs to a claim, not to a CPU. */
-#define SCRATCH_SIZE  16384
-#define SCRATCH_SLOTS 16
 struct scratch {
 	__u8 data[SCRATCH_SIZE];
 };
@@ -144,7 +141,7 @@ static __noinline void event_name_cgroup(const void *task, const struct cgroup_k
 }
 
 /* The names of the cgroups that records carry are kept for the reader: looked up where a CPU's records change cgroup. */
-static __always_inline void event_note_cgroup(const void *task, const struct scope_match *match)
+static __always_inline void event_note_cgroup(const struct scope_match *match)
 {
 	struct cgroup_key key = {.id = match->cgroup_id, .hierarchy = match->hierarchy};
 	struct cgroup_key *last;
@@ -156,7 +153,7 @@ static __always_inline void event_note_cgroup(const void *task, const struct sco
 	if (bpf_map_lookup_elem(&cgroup_names, &key))
 		*last = key;
 	else
-		event_name_cgroup(task, &key);
+		event_name_cgroup(match->task ? match->task : (void *)bpf_get_current_task(), &key);
 }
 
 /* Fills what is the same for every record of the current task. */
@@ -183,7 +180,7 @@ static __always_inline void event_fill(struct event_header *header, __u16 kind, 
 	}
 	header->cpu = bpf_get_smp_processor_id();
 	bpf_get_current_comm(header->comm, sizeof(header->comm));
-	event_note_cgroup(task, match);
+	event_note_cgroup(match);
 }
 
 static __always_inline struct scratch *scratch_claim(__u32 *ret_slot)

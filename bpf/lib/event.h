@@ -101,6 +101,10 @@ struct event_wakeup {
 	__u64 threshold; /* bytes of unread data for WAKE_THRESHOLD */
 };
 
+/* Room to build records in, for transports that copy; a slot belongs to one record at a time. */
+#define SCRATCH_SIZE  16384
+#define SCRATCH_SLOTS 16
+
 /* Hierarchy of a cgroup id. */
 enum scope_hierarchy {
 	HIERARCHY_V2 = 0,
@@ -109,6 +113,7 @@ enum scope_hierarchy {
 };
 
 /* A cgroup as its BPF programs met it: its own name and its ancestors', nearest first. */
+#define CGROUP_NAMES 1024 /* of so many cgroups */
 #define CGROUP_NAME  96
 #define CGROUP_DEPTH 4
 struct cgroup_name {

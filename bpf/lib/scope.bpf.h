@@ -20,6 +20,7 @@ const volatile __u32 pidns_level = 0;
 const volatile __u32 pidns_inode = 0;
 
 struct scope_match {
+	const void *task; /* whose cgroup it is; NULL: the current one's */
 	__u64 cgroup_id;
 	__u32 hierarchy;
 };
@@ -47,6 +48,7 @@ static __noinline bool scope_task(const void *task, struct scope_match *ret_matc
 		if (scopes[i].exclude)
 			return false;
 		if (!inside) {
+			ret_match->task = task;
 			ret_match->hierarchy = scopes[i].hierarchy;
 			ret_match->cgroup_id = cgroup_id(cgroup_of(task, scopes[i].hierarchy));
 			inside = true;
@@ -63,6 +65,7 @@ static __always_inline bool scope_current(struct scope_match *ret_match)
 	if (scope_count == 1 && scopes[0].hierarchy == HIERARCHY_V2) {
 		if (bpf_get_current_ancestor_cgroup_id(scopes[0].level) != scopes[0].id)
 			return false;
+		ret_match->task = NULL;
 		ret_match->hierarchy = HIERARCHY_V2;
 		ret_match->cgroup_id = bpf_get_current_cgroup_id();
 		return true;

@@ -1,5 +1,5 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/* Says what this kernel, container and set of privileges allow, without starting anything. */
+// SPDX-License-Identifier: Apache-2.0
+/* Says what this kernel, container and set of privileges allow, by trying each thing for a moment. */
 #include "cmd/check.h"
 #include "cmd/choices.h"
 

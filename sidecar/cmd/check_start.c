@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /*
  * Loads and attaches one probe, as `run` does, and takes it off again. What it records meanwhile is
  * dropped.
@@ -31,7 +31,6 @@ int check_start(const struct check_question *question, uint32_t probe, char ret_
 	};
 	struct probe_setup setup = {
 		.settings = &question->settings,
-		.scope = &question->scope,
 		.enabled = 1u << probe,
 	};
 	struct events *events;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* The collector: options, the loop, standard output and the end. What it does with agents is in collect_agents.c. */
 #include "cmd/collect.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* What the collector does with agents and their frames: prints, captures, and says whether the equation holds. */
 #include <errno.h>
 #include <stdio.h>

@@ -78,7 +78,7 @@ static void flush(struct reader *reader, uint32_t stream)
 void reader_take(void *context, uint32_t ring, const struct event_header *event)
 {
 	struct reader *reader = context;
-	const int probe = event->kind < KINDS ? reader->probe_of_kind[event->kind] : -1;
+	const int probe = event->kind < KINDS_MAX ? reader->probe_of_kind[event->kind] : -1;
 	const struct family *family;
 	int err;
 

@@ -8,7 +8,6 @@
 #include "kernel/events.h"
 
 #define FAMILIES 8
-#define KINDS	 64
 
 struct family {
 	const struct probe_family *family;
@@ -22,7 +21,7 @@ struct reader {
 	struct scope_watch *scope_watch;
 	struct family families[FAMILIES];
 	size_t family_count;
-	int8_t probe_of_kind[KINDS];
+	int8_t probe_of_kind[KINDS_MAX];
 	int8_t family_of_probe[PROBES];
 	struct batch *batches[RINGS];
 	struct counters *counters;

@@ -71,7 +71,6 @@ static int start_family(struct reader *reader, size_t probe)
 	const struct probe_setup setup = {
 		.settings = &reader->config.settings,
 		.events = reader->events,
-		.scope = reader->config.scope,
 		.enabled = reader->config.enabled,
 	};
 	struct family *family;
@@ -84,6 +83,8 @@ static int start_family(struct reader *reader, size_t probe)
 		describe(reader, &probes[probe], reader->families[i].how);
 		return 0;
 	}
+	if (reader->family_count == FAMILIES)
+		return -E2BIG;
 	family = &reader->families[reader->family_count];
 	family->family = probes[probe].family;
 	err = family->family->start(&setup, &family->state, family->how);
@@ -152,8 +153,7 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 		return -ENOMEM;
 	reader->config = *config;
 	reader->epoll_fd = reader->counters_fd = reader->heartbeat_fd = -1;
-	memset(reader->probe_of_kind, -1, sizeof(reader->probe_of_kind));
-	for (uint32_t kind = 0; kind < KINDS; kind++)
+	for (uint32_t kind = 0; kind < KINDS_MAX; kind++)
 		reader->probe_of_kind[kind] = (int8_t)probe_of_kind(kind);
 	for (size_t i = 0; i < config->scope->count; i++)
 		scopes[i] = config->scope->items[i].entry;

@@ -6,9 +6,7 @@
 
 #include "kernel/percpu.h"
 
-#define SCRATCH_SIZE  16384
-#define SCRATCH_SLOTS 16
-#define PERF_LEAST    8 /* pages: a few of the largest records */
+#define PERF_LEAST 8 /* pages: a few of the largest records */
 
 bool event_map_is_ringbuf(enum event_map map)
 {

@@ -10,8 +10,6 @@
 
 #include "event.h"
 
-#define CGROUP_NAMES 1024
-
 enum event_map {
 	MAP_LIFECYCLE, /* + enum event_ring */
 	MAP_SAMPLES,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* struct net on real sockets, and listening. */
 #include <errno.h>
 #include <fcntl.h>

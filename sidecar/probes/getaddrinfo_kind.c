@@ -68,12 +68,13 @@ static int getaddrinfo_append(struct batch *batch, void *columns, const struct e
 	Ringside__V1__GetaddrinfoColumns *c = columns;
 	const struct getaddrinfo_event *lookup = (const struct getaddrinfo_event *)event;
 	const struct getaddrinfo_answer *answers = (const struct getaddrinfo_answer *)(lookup + 1);
-	struct texts texts = {(const char *)(answers + lookup->answers),
-			      (const char *)event + event->length};
 	const char *node = "", *service = "";
+	struct texts texts;
 
 	if (event->length < sizeof(*lookup) || !fits(lookup))
 		return -EBADMSG;
+	texts = (struct texts){(const char *)(answers + lookup->answers),
+			       (const char *)event + event->length};
 	next_text(&texts, lookup->node_length, &node);
 	next_text(&texts, lookup->service_length, &service);
 	c->present[c->n_present++] = lookup->present;

@@ -15,7 +15,6 @@
 
 struct events;
 struct counters;
-struct scope;
 
 /* What --options say to the probes. */
 struct probe_settings {
@@ -31,7 +30,6 @@ struct probe_settings {
 struct probe_setup {
 	const struct probe_settings *settings;
 	struct events *events;
-	const struct scope *scope;
 	uint32_t enabled; /* bit number = probe */
 };
 

@@ -22,6 +22,7 @@ const struct probe probes[] = {
 		{"write", RING_SAMPLES, false, RECORDS_FIXED, &syscalls_family, {EVENT_WRITE}},
 	[PROBE_SYSCALLS] = {"syscalls", PROBE_COUNTERS, true, 0, &syscalls_family, {0}},
 };
+_Static_assert(sizeof(probes) / sizeof(probes[0]) == PROBES, "each probe has its line");
 const size_t probe_count = sizeof(probes) / sizeof(probes[0]);
 
 const struct wire_kind *const wire_kinds[] = {&fork_kind,	 &exec_kind,  &exit_kind,

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /*
  * What is observed when nobody says: pod, then the container whose PID namespace we share, then our
  * own.

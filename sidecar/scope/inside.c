@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* Which processes of our PID namespace are in a scope that was resolved. */
 #include <unistd.h>
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* The values that name any cgroup of the host: by path, by id, by container id. */
 #include <errno.h>
 #include <stdio.h>

@@ -13,10 +13,8 @@
 #include "wire/frame.h"
 #include "wire/strings.h"
 
-#define KINDS_MAX      64
 #define RECORD_MAX     (64 * 1024) /* longest record */
-#define RECORD_FLAT    4160	   /* flat entries of one record, at most */
-#define RECORD_STRINGS (RECORD_FLAT + 64)
+#define RECORD_STRINGS (KIND_FLAT + 64)
 #define RECORD_TEXT_EXTRA                                                                          \
 	1024 /* texts of a record that are not in it: its cgroup's, its call's name */
 #define BATCH_STRINGS 16384
@@ -24,7 +22,7 @@
 
 /*
  * A batch is full before its frame can pass the cap: `worst` bounds what its records pack to, and one more record adds at
- * most a few flat columns of RECORD_FLAT entries. Texts that many records share are packed once but printed with each: so
+ * most a few flat columns of KIND_FLAT entries. Texts that many records share are packed once but printed with each: so
  * the records themselves are bounded too.
  */
 #define WORST_MAX	 (FRAME_MAX / 2)
@@ -190,7 +188,7 @@ static uint32_t comm_index(struct batch *batch, const char comm[static EVENT_COM
 static bool has_room(const struct batch *batch, uint32_t length)
 {
 	return batch->count < BATCH_RECORDS && batch->worst + batch->strings.used < WORST_MAX &&
-	       batch->flat + RECORD_FLAT <= BATCH_FLAT &&
+	       batch->flat + KIND_FLAT <= BATCH_FLAT &&
 	       batch->strings.count + RECORD_STRINGS <= BATCH_STRINGS &&
 	       batch->strings.used + length + RECORD_TEXT_EXTRA <= BATCH_STRING_BYTES &&
 	       batch->cgroups.count < CGROUP_TABLE_MAX &&
@@ -280,7 +278,10 @@ int batch_seal(struct batch *batch, uint64_t first_seq, int64_t realtime_offset,
 	cgroup_table_seal(&batch->cgroups);
 	for (size_t i = 0; i < batch->kind_count; i++) {
 		struct kind_columns *kind = &batch->kinds[i];
-		bool present = kind->count && columns_trim(kind->columns);
+		bool present;
+
+		assert(columns_whole(kind->columns, kind->kind->roles, kind->count));
+		present = kind->count && columns_trim(kind->columns);
 
 		*kind->field = present ? kind->columns : NULL;
 	}

@@ -93,6 +93,17 @@ static bool all_zero(const uint8_t *data, size_t length)
 	return !word;
 }
 
+bool columns_whole(ProtobufCMessage *message, const enum column_role *roles, size_t n)
+{
+	for (unsigned int i = 0; i < message->descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &message->descriptor->fields[i];
+
+		if (column_is(field) && !column_is_flat(roles[i]) && *column_n(message, field) != n)
+			return false;
+	}
+	return true;
+}
+
 size_t columns_trim(ProtobufCMessage *message)
 {
 	size_t left = 0;

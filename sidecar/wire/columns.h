@@ -49,6 +49,8 @@ size_t columns_memory(const ProtobufCMessageDescriptor *type, const enum column_
 		      size_t entries, size_t flat_entries);
 
 /* Leaves columns that hold only zeros out of the message (n = 0; the array stays). Returns how many are left. */
+/* Whether each column that is not flat has `n` entries: a kind that forgets one shifts all values after it. */
+bool columns_whole(ProtobufCMessage *message, const enum column_role *roles, size_t n);
 size_t columns_trim(ProtobufCMessage *message);
 /* Sets the number of entries of each column. */
 void columns_set(ProtobufCMessage *message, size_t n);

@@ -13,6 +13,9 @@
 #include <linux/types.h>
 #include <protobuf-c/protobuf-c.h>
 
+#define KINDS_MAX 64   /* kinds are numbered from 1 to 61: the printer has two bits of its own */
+#define KIND_FLAT 4160 /* flat entries of one record, at most */
+
 struct batch;
 struct batch_view;
 struct event_header;
@@ -36,7 +39,7 @@ struct wire_kind {
 	const enum column_role *roles; /* columns->n_fields of them */
 
 	/*
-	 * Appends one record to the columns (the message's arrays have room for one more record and for 4,160 more flat
+	 * Appends one record to the columns (the message's arrays have room for one more record and for KIND_FLAT more flat
 	 * entries; write columns->x[columns->n_x++]). `event` is checked to be event->length bytes long, no more. -EBADMSG: it
 	 * contradicts itself; then nothing may have been appended.
 	 */
@@ -44,7 +47,7 @@ struct wire_kind {
 
 	/*
 	 * Prints the kind's own keys of one record: entry `index` of the columns, its flat entries beginning at `flat`.
-	 * The view was checked: an index within a column is safe, and so are string indexes. Use view_* below.
+	 * The view was checked: an index within a column is safe, and so are string indexes.
 	 */
 	void (*print)(const struct batch_view *view, const void *columns, size_t index, size_t flat,
 		      struct row *row);

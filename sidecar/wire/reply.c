@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* The collector's half of wire/session.h: what it writes and what the agent reads of it. */
 #include <errno.h>
 #include <string.h>

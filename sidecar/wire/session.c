@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+// SPDX-License-Identifier: Apache-2.0
 /* What the agent writes and what the collector reads of it; the other direction is in reply.c. */
 #include "wire/session.h"
 

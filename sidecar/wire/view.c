@@ -141,7 +141,7 @@ ProtobufCMessage *view_columns(const Ringside__V1__Batch *batch, const struct wi
 int view_check(struct batch_view *view, const Ringside__V1__Batch *batch,
 	       const struct wire_kind *const *kinds, const char **ret_why)
 {
-	size_t records[VIEW_KINDS] = {0};
+	size_t records[KINDS_MAX] = {0};
 	int err;
 
 	if (!strings_ok(batch->n_strings, batch->strings))
@@ -152,7 +152,7 @@ int view_check(struct batch_view *view, const Ringside__V1__Batch *batch,
 	for (size_t i = 0; !err && i < batch->n_kind; i++) {
 		if (!batch->kind[i])
 			err = bad(ret_why, "column kind holds a 0");
-		else if (batch->kind[i] < VIEW_KINDS)
+		else if (batch->kind[i] < KINDS_MAX)
 			records[batch->kind[i]]++;
 	}
 	for (const struct wire_kind *const *kind = kinds; !err && *kind; kind++) {

@@ -23,7 +23,6 @@ struct source {
 	const Ringside__V1__Hello *attributes; /* NULL: print no `attributes` (as `run` does) */
 };
 
-#define VIEW_KINDS 64
 #define VIEW_ENTRIES_MAX                                                                           \
 	65536 /* records of a batch, and flat entries of a kind, that are accepted */
 

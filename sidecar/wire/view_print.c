@@ -120,7 +120,7 @@ static void cursor_init(struct cursor *cursor, const struct wire_kind *kind,
 static bool wanted(uint64_t mask, uint32_t number)
 {
 	/* Kinds that have no bit of their own are shown when all are. */
-	return number < VIEW_KINDS - 2 ? mask >> number & 1 : mask == UINT64_MAX;
+	return number < KINDS_MAX - 2 ? mask >> number & 1 : mask == UINT64_MAX;
 }
 
 /* Only those that are set. */
@@ -166,7 +166,7 @@ int view_print(const struct batch_view *view, const struct source *source, uint6
 	       struct row *row)
 {
 	const Ringside__V1__Batch *batch = view->batch;
-	struct cursor cursors[VIEW_KINDS] = {0};
+	struct cursor cursors[KINDS_MAX] = {0};
 	uint64_t time = batch->base_time;
 	int err = 0;
 
@@ -174,7 +174,7 @@ int view_print(const struct batch_view *view, const struct source *source, uint6
 		cursor_init(&cursors[(*kind)->number], *kind, batch);
 	for (size_t i = 0; i < batch->count && !err; i++) {
 		uint32_t number = batch->kind[i];
-		struct cursor *cursor = number < VIEW_KINDS ? &cursors[number] : NULL;
+		struct cursor *cursor = number < KINDS_MAX ? &cursors[number] : NULL;
 
 		time += (uint64_t)COLUMN_AT(batch, time_delta, i);
 		if (wanted(mask, number))

@@ -208,6 +208,13 @@ def test_a_fork_from_outside_into_the_scope_is_recorded(side, run, cgroup, new_c
     assert not [record for record in side.kind("exec", "exit") if record["pid"] == program.pid]
 
 
+def test_a_fork_from_a_container_into_the_scope_does_not_name_the_scope_after_it(side, run, cgroup, new_cgroup):
+    other = new_cgroup("b" * 64)
+    program = run("proc_shapes", "into", cgroup.path, "/bin/true", cgroup=other).go()
+    ended(side, program.finish()["child"])
+    assert {record.get("container") for record in side.records} == {None}
+
+
 def test_an_exit_has_the_cpu_time_of_all_threads(side, run, cgroup):
     pid, report = shape(run, cgroup, "burn", 200)
     record = ended(side, pid)

@@ -14,7 +14,7 @@ EPOCH = re.compile(r"[0-9a-f]{16}")
 ALWAYS = {"kind": str, "time": str, "agent": str, "epoch": str, "stream": int}
 CALLER = {"seq": int, "pid": int, "tid": int, "cpu": int, "comm": str, "cgroup_id": int}
 MAYBE = {"ns_pid": int, "ns_tid": int, "container": str, "hierarchy": str, "attributes": dict, "truncated": bool,
-         "partial": bool, "fault": bool, "read_late": bool}
+         "partial": bool, "fault": bool, "read_late": bool, "late": bool}
 # For each kind: keys that are always there, and those that may be.
 KEYS = {
     "fork": ({**CALLER, "child": int, "child_start": int}, {}),
