@@ -25,6 +25,8 @@ class Sidecar:
         if "--collector" not in args:  # then it prints nothing
             command += ["--format", "json"]
         command += map(str, args)
+        if "TEST_TRANSPORT" in os.environ and "--transport" not in args:  # make test-transports
+            command += ["--transport", os.environ["TEST_TRANSPORT"]]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")}
         self.command = command
         self._records = []
