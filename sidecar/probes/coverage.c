@@ -137,6 +137,26 @@ static void look_whole(struct coverage *coverage, const struct image_notice *not
 	look_file(coverage, notice, path, &executable);
 }
 
+/*
+ * The file is a dynamic linker that was attached only after the process had it: libraries that it had mapped by then were told
+ * by nobody.
+ */
+static void look_linked(struct coverage *coverage, const struct image_notice *notice,
+			struct images_look *look)
+{
+	struct images_look all;
+
+	images_look_root(coverage->images, notice->pid);
+	images_look_process(coverage->images, notice->pid, &all);
+	if (!images_has_mapping(notice->pid, notice->start, notice->end))
+		all = (struct images_look){.alive = false};
+	look->alive &= all.alive;
+	look->denied |= all.denied;
+	look->unseen |= all.unseen;
+	if (all.newest_ns > look->newest_ns)
+		look->newest_ns = all.newest_ns;
+}
+
 static int take_notice(void *context, void *data, size_t size)
 {
 	const struct image_notice *notice = data;
@@ -152,6 +172,8 @@ static int take_notice(void *context, void *data, size_t size)
 		look_whole(coverage, notice, path, &look);
 	else
 		look_file(coverage, notice, path, &look);
+	if (!notice->whole && look.linked_ns > notice->time_ns)
+		look_linked(coverage, notice, &look);
 	why = judge(coverage, notice, &look);
 	if (why && !was_reported(coverage, notice))
 		log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid),

@@ -25,6 +25,7 @@ struct known_file {
 	uint64_t size; /* a file that was written in place is another one */
 	int64_t changed_ns;
 	uint64_t attached_ns; /* 0: it has no getaddrinfo */
+	uint64_t linked_ns;   /* 0: it is no dynamic linker */
 	bool unseen;
 	struct bpf_link *links[LINKS];
 };
@@ -92,6 +93,7 @@ static void attach_file(struct images *images, struct known_file *file, int fd,
 
 	if (image->linked && config->linked) {
 		file->links[LINK_LINKED] = attach(images, config->linked, fd, image->linked, false);
+		file->linked_ns = clock_boottime_ns();
 		file->unseen |= !file->links[LINK_LINKED];
 	}
 	if (!image->getaddrinfo)
@@ -170,6 +172,8 @@ static void add_to_look(struct images_look *look, const struct known_file *file)
 	look->unseen |= file->unseen;
 	if (file->attached_ns > look->newest_ns)
 		look->newest_ns = file->attached_ns;
+	if (file->linked_ns > look->linked_ns)
+		look->linked_ns = file->linked_ns;
 }
 
 /* `root_pid` 0: our own root. */
@@ -327,6 +331,19 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 	ret_look->denied = text ? ret_look->denied : errno == EACCES;
 	ret_look->alive &= text != NULL && !ret_look->denied;
 	free(text);
+}
+
+bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end)
+{
+	char *text = read_maps(pid), range[40];
+	bool has;
+
+	if (!text)
+		return false;
+	snprintf(range, sizeof(range), "%" PRIx64 "-%" PRIx64 " ", start, end);
+	has = strstr(text, range);
+	free(text);
+	return has;
 }
 
 void images_look_root(struct images *images, uint32_t root_pid)

@@ -37,6 +37,7 @@ struct images_look {
 	bool unseen; /* has a resolver that we can't attach to */
 	uint64_t
 		newest_ns; /* when the last file with the function was attached, CLOCK_BOOTTIME; 0: none has it */
+	uint64_t linked_ns; /* the same of a dynamic linker */
 };
 
 /* NULL: no memory. */
@@ -50,6 +51,8 @@ void images_look_file(struct images *images, const struct images_file *file,
 		      struct images_look *ret_look);
 /* Looks at all files that the process maps as code. */
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
+/* Whether the process has such a mapping (still): an exec or its end takes it away. */
+bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end);
 /* The usual libraries under a process's root (0: our own), before any process has mapped them. */
 void images_look_root(struct images *images, uint32_t root_pid);
 
