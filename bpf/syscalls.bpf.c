@@ -50,6 +50,19 @@ struct {
 	__type(value, __u64);
 } entered SEC(".maps");
 
+/* The same, by task, where tracing programs have no task storage: 5.11, a10787e6d58c ("bpf: Enable task local storage for
+ * tracing programs"). */
+const volatile bool entered_in_hash = false;
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u64);
+} entered_hash SEC(".maps");
+
+/* Calls whose start found no room there: they are told without a latency. */
+__u64 entered_lost = 0;
+
 struct iovec {
 	__u64 base;
 	__u64 length;
@@ -238,16 +251,35 @@ static __always_inline bool is_child_of_clone(__u64 nr, bool ia32, long returned
 		    : nr == 56 || nr == 57 || nr == 58 || nr == 435;
 }
 
-/* Time since the present call's entry; 0: the entry was outside the scope. Forgets the entry. */
-static __always_inline __u64 call_latency(struct task_struct *task)
+static __always_inline void note_entry(void)
 {
-	__u64 *start = bpf_task_storage_get(&entered, task, NULL, 0);
-	__u64 latency = 0;
+	__u64 now = bpf_ktime_get_boot_ns(), task = bpf_get_current_task(), *start;
 
-	if (start && *start) {
-		latency = bpf_ktime_get_boot_ns() - *start;
-		*start = 0;
+	if (!entered_in_hash) {
+		start = bpf_task_storage_get(&entered, bpf_get_current_task_btf(), NULL,
+					     BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (start)
+			*start = now;
+	} else if (bpf_map_update_elem(&entered_hash, &task, &now, BPF_ANY)) {
+		__sync_fetch_and_add(&entered_lost, 1);
 	}
+}
+
+/* Time since the present call's entry; 0: the entry was outside the scope. Forgets the entry. */
+static __always_inline __u64 call_latency(void)
+{
+	__u64 task = bpf_get_current_task(), latency = 0, *start;
+
+	if (entered_in_hash)
+		start = bpf_map_lookup_elem(&entered_hash, &task);
+	else
+		start = bpf_task_storage_get(&entered, bpf_get_current_task_btf(), NULL, 0);
+	if (!start || !*start)
+		return 0;
+	latency = bpf_ktime_get_boot_ns() - *start;
+	*start = 0;
+	if (entered_in_hash)
+		bpf_map_delete_elem(&entered_hash, &task);
 	return latency;
 }
 
@@ -261,7 +293,7 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 
 	if (!scope_current(&match)) {
 		if (timing)
-			call_latency(bpf_get_current_task_btf());
+			call_latency();
 		return 0;
 	}
 	if (scope_self(bpf_get_current_pid_tgid() >> 32))
@@ -272,7 +304,7 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 	if (nr == -1)
 		nr = ia32 ? 173 : 15;
 	if (timing)
-		latency = call_latency(bpf_get_current_task_btf());
+		latency = call_latency();
 	if (counting && !is_child_of_clone((__u32)nr, ia32, returned))
 		count_call(&match, (__u32)nr, ia32, returned, latency);
 	if (writing && is_write((__u32)nr, ia32, &vector))
@@ -284,14 +316,9 @@ SEC("tp_btf/sys_enter")
 int BPF_PROG(syscalls_enter, struct pt_regs *regs, long nr)
 {
 	struct scope_match match;
-	__u64 *start;
 
-	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
-		return 0;
-	start = bpf_task_storage_get(&entered, bpf_get_current_task_btf(), NULL,
-				     BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (start)
-		*start = bpf_ktime_get_boot_ns();
+	if (scope_current(&match) && !scope_self(bpf_get_current_pid_tgid() >> 32))
+		note_entry();
 	return 0;
 }
 
@@ -303,7 +330,9 @@ int syscalls_process_exit(void *ctx)
 	bool ia32;
 	__u64 nr;
 
-	if (!scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
+	if (timing && entered_in_hash) /* the next task at this address must not find it */
+		call_latency();
+	if (!counting || !scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	ia32 = is_ia32();
 	nr = BPF_CORE_READ(entry_regs(), orig_ax);

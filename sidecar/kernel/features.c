@@ -214,6 +214,15 @@ static int try_uprobe_perf(void)
 	return err;
 }
 
+bool features_have_task_storage(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const bool have = btf && !try_tracing_helper(btf, BPF_FUNC_task_storage_get);
+
+	btf__free(btf);
+	return have;
+}
+
 static void probe_by_btf(struct features *features)
 {
 	struct btf *btf = btf__load_vmlinux_btf();

@@ -7,6 +7,8 @@
 #ifndef RINGSIDE_KERNEL_FEATURES_H
 #define RINGSIDE_KERNEL_FEATURES_H
 
+#include <stdbool.h>
+
 enum feature {
 	FEATURE_BTF,		/* the kernel's own types */
 	FEATURE_TRACING,	/* tp_btf programs load and attach */
@@ -35,6 +37,9 @@ struct features {
 
 /* Never fails: what can't be tried is not there. Forks a child for FEATURE_URETPROBE. */
 void features_probe(struct features *ret_features);
+
+/* FEATURE_TASK_STORAGE alone. */
+bool features_have_task_storage(void);
 
 /* From now on libbpf prints nothing: a refusal is ours to tell. */
 void features_quiet(void);

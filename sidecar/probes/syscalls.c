@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "kernel/events.h"
+#include "kernel/features.h"
 #include "kernel/percpu.h"
 #include "probes/probe.h"
 #include "probes/syscall_name.h"
@@ -48,6 +49,7 @@ static int open_object(struct syscalls_state *state, const struct probe_setup *s
 {
 	struct syscalls_bpf *skeleton = syscalls_bpf__open();
 	const bool writing = setup->enabled & 1u << PROBE_WRITE;
+	bool in_hash;
 
 	if (!skeleton)
 		return -errno;
@@ -59,11 +61,15 @@ static int open_object(struct syscalls_state *state, const struct probe_setup *s
 	skeleton->rodata->write_min_bytes = setup->settings->write_min_bytes;
 	skeleton->rodata->write_sample = (uint32_t)setup->settings->write_sample;
 	bpf_program__set_autoload(skeleton->progs.syscalls_enter, setup->settings->latency);
-	bpf_program__set_autoload(skeleton->progs.syscalls_process_exit, state->counting);
+	in_hash = setup->settings->latency && !features_have_task_storage();
+	skeleton->rodata->entered_in_hash = in_hash;
+	bpf_program__set_autoload(skeleton->progs.syscalls_process_exit,
+				  state->counting || in_hash);
 	bpf_map__set_max_entries(
 		skeleton->maps.counts,
 		state->counting ? (uint32_t)syscalls_rows(setup->settings->counters_memory) : 1);
-	bpf_map__set_autocreate(skeleton->maps.entered, setup->settings->latency);
+	bpf_map__set_autocreate(skeleton->maps.entered, setup->settings->latency && !in_hash);
+	bpf_map__set_autocreate(skeleton->maps.entered_hash, in_hash);
 	return events_lend(setup->events, skeleton->obj);
 }
 
@@ -100,7 +106,10 @@ static int syscalls_start(const struct probe_setup *setup, void **ret_state,
 	if (err)
 		goto out;
 	*ret_state = state;
-	snprintf(ret_how, PROBE_HOW, "tp_btf%s", setup->settings->latency ? ",latency" : "");
+	snprintf(ret_how, PROBE_HOW, "tp_btf%s",
+		 !setup->settings->latency		    ? ""
+		 : state->skeleton->rodata->entered_in_hash ? ",latency=hash"
+							    : ",latency");
 out:
 	if (err) {
 		log_line(LOG_ERROR, "cannot start probe", "probe", "syscalls", "step", what, "why",
@@ -115,6 +124,10 @@ static void syscalls_detach(void *context)
 	struct syscalls_state *state = context;
 
 	syscalls_bpf__detach(state->skeleton);
+	if (state->skeleton->bss->entered_lost)
+		log_line(LOG_WARN, "calls without a latency", "probe", "syscalls", "count",
+			 log_u64(state->skeleton->bss->entered_lost), "why",
+			 "more than 16384 calls were under way at once", NULL);
 }
 
 /* One row from the values that were read last. A row's start is its first call on any CPU. */
