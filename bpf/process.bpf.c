@@ -128,9 +128,12 @@ static __always_inline __u32 exec_filename(struct exec_event *event, const void 
 	return sizeof(*event) + (__u32)length - 1;
 }
 
-/* Appends up to `room` bytes (a literal) of the arguments. */
+/*
+ * Appends up to `room` bytes of the arguments behind the path's, of which there are `path_room` at most (literals). Both lengths
+ * are checked once more, each in the 64-bit register that is used: verifiers up to 6.12 do not know what the compiler knows.
+ */
 static __always_inline __u32 exec_argv(struct exec_event *event, const struct task_struct *task,
-				       __u32 length, __u32 room)
+				       __u64 length, __u32 path_room, __u32 room)
 {
 	__u64 start = BPF_CORE_READ(task, mm, arg_start);
 	__u64 bytes = event->argv_bytes;
@@ -140,14 +143,15 @@ static __always_inline __u32 exec_argv(struct exec_event *event, const struct ta
 		event->header.flags |= EVENT_TRUNCATED;
 	}
 	barrier_var(bytes);
-	if (bytes > room)
-		bytes = 0; /* for the verifier: it was bounded in another register */
+	barrier_var(length);
+	if (bytes > room || length > sizeof(*event) + path_room)
+		return sizeof(*event);
 	if (bytes && bpf_probe_read_user((void *)event + length, bytes, (void *)start)) {
 		event->header.flags |= EVENT_FAULT;
 		bytes = 0;
 	}
 	event->argv_length = (__u16)bytes;
-	return length + (__u32)bytes;
+	return (__u32)(length + bytes);
 }
 
 /* The whole record, with room for so many bytes of its path and arguments (literals). */
@@ -160,7 +164,7 @@ static __always_inline __u32 exec_build(struct exec_event *event, const struct t
 	event_fill(&event->header, EVENT_EXEC, 0, match);
 	exec_fill(event, task);
 	length = exec_filename(event, filename, path_room);
-	length = exec_argv(event, task, length, argv_room);
+	length = exec_argv(event, task, length, path_room, argv_room);
 	event->header.length = length;
 	return length;
 }
