@@ -85,7 +85,9 @@ static __noinline void put_path(struct image_notice *notice, const struct file *
 	notice->path_length = 0;
 	for (int i = 0; i < DEPTH; i++) {
 		const struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		const void *name;
 		long length;
+		__u32 at;
 
 		if (dentry == BPF_CORE_READ((const struct vfsmount *)mount, mnt_root)) {
 			const struct mount *here = mount - in_mount;
@@ -102,10 +104,13 @@ static __noinline void put_path(struct image_notice *notice, const struct file *
 			}
 			/* A detached mount of a single file: where it is in its file system. */
 		}
-		if (used >= NOTICE_PATH - NOTICE_NAME)
+		name = BPF_CORE_READ(dentry, d_name.name);
+		at = used;
+		/* Check and use in one register: 5.10 and 6.1 forget it about a value on the stack. */
+		barrier_var(at);
+		if (at >= NOTICE_PATH - NOTICE_NAME)
 			return;
-		length = bpf_probe_read_kernel_str(notice->path + used, NOTICE_NAME,
-						   BPF_CORE_READ(dentry, d_name.name));
+		length = bpf_probe_read_kernel_str(notice->path + at, NOTICE_NAME, name);
 		if (length <= 0)
 			return;
 		used += length & (2 * NOTICE_NAME - 1);
