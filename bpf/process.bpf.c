@@ -402,10 +402,6 @@ static __always_inline void snapshot_task(void *ctx, const struct task_struct *t
 	struct event_account *account;
 	struct scope_match match = {};
 	struct exec_event *event;
-	struct {
-		struct exec_event event;
-		char name[PROCESS_NAME];
-	} local;
 	__u32 slot = 0;
 
 	if (!snapshot_wants(task, &key, &match))
@@ -418,9 +414,7 @@ static __always_inline void snapshot_task(void *ctx, const struct task_struct *t
 	account = event_account_of(PROBE_PROCESS);
 	if (!account)
 		return;
-	if (event_way(SHAPE_ORDERED) == TRANSPORT_PERF_STACK)
-		__builtin_memset(&local, 0, sizeof(local));
-	event = event_room(SHAPE_ORDERED, RING_LIFECYCLE, SNAPSHOT_ROOM, &local, &slot);
+	event = event_room(SHAPE_ORDERED, RING_LIFECYCLE, SNAPSHOT_ROOM, NULL, &slot);
 	if (event)
 		snapshot_header(&event->header, task, &match);
 	if (!snapshot_claims(account, &key, event)) {

@@ -67,7 +67,7 @@ struct iovec {
 	__u64 base;
 	__u64 length;
 };
-#define IOV_CHUNK 16
+#define IOV_CHUNK 8 /* the stack of 512 bytes holds a record too */
 #define IOV_MAX	  1024
 
 /* bpf_get_current_task_btf: 5.11; its fields are read without a helper. */
@@ -163,7 +163,7 @@ __noinline __u64 iov_bytes(__u64 address, __u64 count)
 		__builtin_memset(chunk, 0, sizeof(chunk));
 		if (left > IOV_CHUNK)
 			left = IOV_CHUNK;
-		if (bpf_probe_read_user(chunk, (left & 31) * sizeof(chunk[0]),
+		if (bpf_probe_read_user(chunk, (left & 15) * sizeof(chunk[0]),
 					(void *)(address + i * sizeof(chunk))))
 			break;
 		for (int j = 0; j < IOV_CHUNK; j++)

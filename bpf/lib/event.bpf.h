@@ -211,6 +211,8 @@ static __always_inline __u32 event_way(enum event_shape shape)
 		return shape == SHAPE_SIZED ? TRANSPORT_RINGBUF_OUTPUT : TRANSPORT_RINGBUF;
 	if (transport == TRANSPORT_RINGBUF_OUTPUT && shape == SHAPE_ORDERED)
 		return TRANSPORT_RINGBUF;
+	if (transport == TRANSPORT_PERF_STACK && shape == SHAPE_ORDERED)
+		return TRANSPORT_PERF_HEAP; /* a task's name and its file's: the stack is in use */
 	return transport;
 }
 
