@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cmd/reader_internal.h"
 #include "kernel/percpu.h"
+#include "kernel/refusal.h"
 #include "kernel/scope_watch.h"
 #include "kernel/transport.h"
 #include "wire/batch.h"
@@ -146,7 +147,7 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 		.take = reader_take,
 		.context = reader,
 	};
-	const char *what = "memory";
+	const char *what = "memory", *why, *todo;
 	int err;
 
 	if (!reader)
@@ -169,12 +170,13 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 	if (!err)
 		err = watch_all(reader);
 	if (err) {
-		log_line(LOG_ERROR, "cannot set up the event path", "object", what, "why",
-			 strerror(-err), "do",
-			 config->transport.transport == TRANSPORT_AUTO
-				 ? "see ringside check"
-				 : "leave --transport out, and see ringside check",
-			 NULL);
+		why = refusal_explain(err, &todo);
+		if (!todo)
+			todo = config->transport.transport == TRANSPORT_AUTO
+				       ? "see ringside check"
+				       : "leave --transport out, and see ringside check";
+		log_line(LOG_ERROR, "cannot set up the event path", "object", what, "why", why,
+			 "do", todo, NULL);
 		goto out;
 	}
 	for (size_t i = 0; i < probe_count && !err; i++) {

@@ -12,7 +12,7 @@
 #include "base/utf8.h"
 #include "cmd/choices.h"
 #include "cmd/run.h"
-#include "kernel/privileges.h"
+#include "kernel/refusal.h"
 #include "net/sender.h"
 #include "probes/probe.h"
 
@@ -165,14 +165,12 @@ static int plan_agent_id(const struct run_options *options)
 /* A scope is resolved by BPF: where that is refused as a whole, the reason is not in the scope. */
 static void scope_refused(const struct scope_error *error, int err)
 {
-	const char *why = strerror(-err), *todo = error->todo;
-	struct privileges privileges;
+	const char *why = strerror(-err), *todo = NULL;
 
-	privileges_read(&privileges);
-	if (err == -EPERM && privileges.bpf != BPF_REACHED)
-		why = bpf_access_explain(privileges.bpf, &todo);
-	log_line(LOG_ERROR, "cannot resolve the scope", "what", error->what, "why", why, "do", todo,
-		 NULL);
+	if (err != -EINVAL && err != -ENOENT)
+		why = refusal_explain(err, &todo);
+	log_line(LOG_ERROR, "cannot resolve the scope", "what", error->what, "why", why, "do",
+		 todo ? todo : error->todo, NULL);
 }
 
 static int plan_scope(struct run_plan *plan)

@@ -17,6 +17,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "kernel/refusal.h"
 #include "kernel/uprobe.h"
 
 /* Returns 0; enough to be loaded as anything. */
@@ -277,12 +278,7 @@ void features_probe(struct features *ret_features)
 	features.err[FEATURE_UPROBE_MULTI] = uprobe_has_multi() ? 0 : -EOPNOTSUPP;
 	features.err[FEATURE_UPROBE_PERF] = try_uprobe_perf();
 	features.err[FEATURE_URETPROBE] = uprobe_return_is_safe() ? 0 : -EOPNOTSUPP;
-	/* Both came in 5.11; libbpf asks the same way before it raises RLIMIT_MEMLOCK. */
-	features.err[FEATURE_NO_MEMLOCK] =
-		libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCKET_FILTER, BPF_FUNC_ktime_get_coarse_ns,
-					NULL) == 1
-			? 0
-			: -EOPNOTSUPP;
+	features.err[FEATURE_NO_MEMLOCK] = refusal_charges_memlock() ? -EOPNOTSUPP : 0;
 	libbpf_set_print(print);
 	*ret_features = features;
 }

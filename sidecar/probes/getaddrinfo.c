@@ -98,9 +98,7 @@ static int getaddrinfo_start(const struct probe_setup *setup, void **ret_state,
 		 coverage_how(state->coverage), coverage_files(state->coverage));
 out:
 	if (err) {
-		log_line(LOG_ERROR, "cannot start probe", "probe", "getaddrinfo", "step", what,
-			 "why", strerror(-err), "do", "see ringside check --probe getaddrinfo",
-			 NULL);
+		probe_refused("getaddrinfo", what, err);
 		getaddrinfo_stop(state);
 	}
 	return err;

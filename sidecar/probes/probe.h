@@ -92,6 +92,9 @@ extern const struct wire_kind fork_kind, exec_kind, exit_kind, getaddrinfo_kind,
 /* Rows of counters that fit into --counters-memory on this machine. */
 size_t syscalls_rows(uint64_t memory);
 
+/* Logs that a step of a family's start ended in -errno, with the reason as far as it can be seen. */
+void probe_refused(const char *probe, const char *step, int err);
+
 /* The probe's number by its name; -1: unknown. */
 int probe_find(const char *name);
 /* Which probe a record of this kind belongs to; -1: unknown. */

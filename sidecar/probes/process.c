@@ -152,8 +152,7 @@ static int process_start(const struct probe_setup *setup, void **ret_state, char
 		 state->snapshot_partial ? ",snapshot=partial" : "");
 out:
 	if (err) {
-		log_line(LOG_ERROR, "cannot start probe", "probe", "process", "step", what, "why",
-			 strerror(-err), "do", "see ringside check --probe process", NULL);
+		probe_refused("process", what, err);
 		process_stop(state);
 	}
 	return err;

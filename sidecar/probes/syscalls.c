@@ -112,8 +112,7 @@ static int syscalls_start(const struct probe_setup *setup, void **ret_state,
 							    : ",latency");
 out:
 	if (err) {
-		log_line(LOG_ERROR, "cannot start probe", "probe", "syscalls", "step", what, "why",
-			 strerror(-err), "do", "see ringside check --probe syscalls,write", NULL);
+		probe_refused("syscalls,write", what, err);
 		syscalls_stop(state);
 	}
 	return err;

@@ -28,6 +28,15 @@ int resolver_refuse(const struct resolver *resolver, int err, const char *todo, 
 	return err;
 }
 
+/* The kernel's EINVAL and ENOENT are about the program; ours mean that the value is wrong. */
+static int refuse_program(const struct resolver *resolver, const char *doing, int err)
+{
+	return resolver_refuse(
+		resolver, err == -EINVAL || err == -ENOENT ? -EACCES : err,
+		"grant CAP_BPF and CAP_PERFMON; `ringside check` says what is missing",
+		"cannot read this process' cgroups: %s a BPF program: %s", doing, strerror(-err));
+}
+
 int resolver_init(struct resolver *resolver, const char *pod_uid, struct scope_error *error)
 {
 	int err;
@@ -37,18 +46,10 @@ int resolver_init(struct resolver *resolver, const char *pod_uid, struct scope_e
 	resolver->error = error;
 	err = tasks_open(&resolver->tasks);
 	if (err)
-		return resolver_refuse(
-			resolver, err,
-			"grant CAP_BPF and CAP_PERFMON; `ringside check` says what is missing",
-			"cannot read this process' cgroups: loading a BPF program: %s",
-			strerror(-err));
+		return refuse_program(resolver, "loading", err);
 	err = tasks_self(resolver->tasks, &resolver->self);
 	if (err)
-		return resolver_refuse(
-			resolver, err,
-			"grant CAP_BPF and CAP_PERFMON; `ringside check` says what is missing",
-			"cannot read this process' cgroups: running a BPF program: %s",
-			strerror(-err));
+		return refuse_program(resolver, "running", err);
 	resolver->mounts = mounts_new(&resolver->self);
 	if (!resolver->mounts)
 		return resolver_refuse(resolver, -ENOMEM, "give it more memory", "out of memory");

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/refusal.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <bpf/libbpf.h>
+
+#include "kernel/privileges.h"
+
+/* The helper came with the other way of charging, in 5.11; libbpf asks the same way before it raises RLIMIT_MEMLOCK. */
+bool refusal_charges_memlock(void)
+{
+	return libbpf_probe_bpf_helper(BPF_PROG_TYPE_SOCKET_FILTER, BPF_FUNC_ktime_get_coarse_ns,
+				       NULL) != 1;
+}
+
+const char *refusal_explain(int err, const char **ret_todo)
+{
+	struct privileges privileges;
+
+	*ret_todo = NULL;
+	if (err == -ENOMEM)
+		return strerror(-err);
+	privileges_read(&privileges);
+	if (err == -EPERM && privileges.bpf != BPF_REACHED)
+		return bpf_access_explain(privileges.bpf, ret_todo);
+	/* It takes helpers away: by the kernel's age that is EPERM, EACCES or EINVAL. */
+	if (strcmp(privileges.lockdown, "confidentiality") == 0) {
+		*ret_todo = "boot with lockdown=integrity, or without lockdown";
+		return "lockdown=confidentiality: programs may not read kernel memory";
+	}
+	if (err == -EPERM && privileges.memlock != UINT64_MAX &&
+	    !privileges_have(&privileges, CAP_SYS_RESOURCE) && refusal_charges_memlock()) {
+		*ret_todo = "raise it: ulimit -l unlimited, --ulimit memlock=-1, or "
+			    "LimitMEMLOCK=infinity of the engine or service";
+		return "this kernel charges maps to RLIMIT_MEMLOCK (ulimit -l), which is too low";
+	}
+	return strerror(-err);
+}
