@@ -27,7 +27,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all help setup setup-run setup-test deps run image test test-unit test-probes test-integration test-docker \
-	test-summary check format clean distclean bench
+	test-vm test-summary check format clean distclean bench
 
 all: $(B)/ringside
 
@@ -43,7 +43,8 @@ BUILD_TOOLS := gcc:gcc musl-gcc:musl-tools clang-19:clang-19 protoc-c:protobuf-c
 BUILD_PACKAGES := $(foreach t,$(BUILD_TOOLS),$(lastword $(subst :, ,$(t)))) bpftool linux-libc-dev libc6-dev \
 	zlib1g-dev ca-certificates debian-archive-keyring
 TEST_PACKAGES := libcmocka-dev libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
-	bpftrace docker.io podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 cppcheck
+	bpftrace docker.io podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 \
+	cppcheck qemu-system-x86 busybox-static cpio
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
 missing = $(strip $(foreach t,$(BUILD_TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(t)))),, \
@@ -218,7 +219,7 @@ $(VENV): tests/requirements.txt
 PYTEST := $(B)/venv/bin/python -m pytest -q -p no:cacheprovider
 tests-built: $(B)/ringside $(WORKLOAD_BINARIES) $(VENV)
 
-test: ## Install what is missing, build, run unit, probes, integration and docker tests (as root)
+test: ## Install what is missing, build, run unit, probes, integration, docker tests and one guest (as root)
 	@$(MAKE) --no-print-directory setup-test
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory tests-built $(UNIT_TESTS)
@@ -237,6 +238,9 @@ test-integration: tests-built ## Only the stream's tests
 
 test-docker: tests-built ## Only the container tests, on real engines
 	@tests/run.sh docker
+
+test-vm: tests-built ## Kernels 5.10 to newest, booted under qemu (KERNEL=5.10 or a vmlinuz; GOLDEN=write)
+	@tests/run.sh vm
 
 # What a write pays under our programs, against two yardsticks. Run it with nothing else running.
 $(B)/bench/yardstick.bpf.o: tests/bench/yardstick.bpf.c | $(DEPS_BUILT)

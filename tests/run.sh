@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs the named layers of tests (all of `make test` without a name) and ends with one line: N passed, N failed, N skipped.
-# A layer that cannot run here counts as one skip, with its reason.
+# A layer that cannot run here counts as one skip, with its reason. The virtual machines' layer by its name boots all
+# kernels, else one of them.
 set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit 1
 layers=("$@")
-[ ${#layers[@]} -gt 0 ] || layers=(build unit probes integration docker)
+if [ ${#layers[@]} -eq 0 ]; then
+	layers=(build unit probes integration docker vm)
+	export VM=short
+fi
 passed=0 failed=0 skipped=0
 python=build/venv/bin/python
 

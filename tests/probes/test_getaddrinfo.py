@@ -212,6 +212,8 @@ def test_calls_of_eight_threads_are_all_recorded_once(attached, run, cgroup, var
     assert sorted(record["node"] for record in records) == want
     for record in records:
         assert [answer["address"] for answer in record["answers"]] == [record["node"]], record
+        assert record["service"] == str(1000 + int(record["node"].split(".")[2])), record
+        assert [answer["port"] for answer in record["answers"]] == [int(record["service"])], record
     threads = {record["node"].split(".")[1]: record["tid"] for record in records}
     assert len(set(threads.values())) == report["threads"]
     assert all(threads[record["node"].split(".")[1]] == record["tid"] for record in records)

@@ -11,7 +11,7 @@
  *   jump                  a call that blocks is left by siglongjmp from SIGALRM; then one call
  *   cancel                a thread is cancelled in a call that blocks; then one call
  *                         (the call that follows these has node 127.0.0.9)
- *   threads               8 threads, 50 calls each, node 127.THREAD.CALL.1
+ *   threads               8 threads, 50 calls each, node 127.THREAD.CALL.1, service 1000 + CALL
  *   wait                  no call; leaves when stdin ends
  *   twice                 the same call, again when stdin ends
  *   dlopen=LIBRARY        waits for stdin to end, opens the library, calls its getaddrinfo
@@ -184,11 +184,12 @@ static void *call_many(void *arg)
 {
 	struct addrinfo numeric = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM},
 			*answers;
-	char node[32];
+	char node[32], service[16];
 
 	for (int i = 0; i < CALLS; i++) {
 		snprintf(node, sizeof(node), "127.%d.%d.1", (int)(long)arg, i);
-		if (resolve(node, NULL, &numeric, &answers))
+		snprintf(service, sizeof(service), "%d", 1000 + i);
+		if (resolve(node, service, &numeric, &answers))
 			die(node);
 		freeaddrinfo(answers);
 	}

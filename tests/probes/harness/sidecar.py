@@ -9,13 +9,14 @@ import signal
 import subprocess
 import threading
 
-from harness import logfmt, until
+from harness import until
+from harness.transcript import Transcript
 
 F_SETPIPE_SZ = 1031
 PIPE_BYTES = 1 << 20
 
 
-class Sidecar:
+class Sidecar(Transcript):
     def __init__(self, binary, args=(), probe=None, scope=()):
         command = [str(binary), "run"]
         for one in scope:
@@ -78,17 +79,6 @@ class Sidecar:
         for line in self.process.stderr:
             self.errors.append(line.decode("utf-8", "replace").rstrip("\n"))
 
-    def messages(self, msg):
-        return [pairs for pairs in map(logfmt.parse, list(self.errors)) if pairs.get("msg") == msg]
-
-    def kind(self, *kinds, **fields):
-        """Records of these kinds so far whose fields have these values."""
-        return [
-            record
-            for record in self.records
-            if record.get("kind") in kinds and all(record.get(key) == value for key, value in fields.items())
-        ]
-
     def state(self):
         kinds = collections.Counter(record.get("kind") for record in self.records)
         return (
@@ -122,18 +112,6 @@ class Sidecar:
             return found if len(found) >= count else None
 
         return self.wait(enough, f"{count} records of {kinds} {fields}", deadline)
-
-    def counters(self, **fields):
-        """The newest row of each (cgroup, hierarchy, name, number) so far."""
-        rows = {}
-        for row in self.kind("syscalls", **fields):
-            rows[row.get("cgroup_id"), row.get("hierarchy"), row["syscall"], row["nr"]] = row
-        return list(rows.values())
-
-    def counted(self, syscall, cgroup):
-        rows = [row for row in self.counters(syscall=syscall) if row.get("cgroup_id") == cgroup.id]
-        assert len(rows) <= 1, f"more than one row for {syscall}: {rows}"
-        return rows[0] if rows else {"count": 0, "errors": 0}
 
     def _join(self):
         for thread in self._threads:

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Fetches the cloud kernel of one Debian suite through apt, once, and prints where it is.
+#
+#   tests/vm/fetch.sh OUT SUITE     -> OUT/SUITE/vmlinuz, and its package and version in OUT/SUITE/package
+#
+# The mirror is the one that this machine's apt is set up with; lists and packages are kept in a private directory
+# under OUT, and the machine's own apt is only read.
+set -euo pipefail
+
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+die() {
+	printf 'fetch: %s\n' "$*" >&2
+	exit 1
+}
+
+# The Debian mirror that this machine's apt is set up with.
+mirror() {
+	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
+		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
+}
+
+private_apt() {
+	local uri
+	uri=$(mirror)
+	[ -n "$uri" ] || die "apt knows no Debian mirror; run 'apt-get update' (make setup-test does) and try again"
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+	printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite" >"$apt/sources.list"
+	options=(-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
+		-o Dir::State::Lists="$apt/lists" -o Dir::State::Status=/dev/null -o Dir::Cache="$apt/cache"
+		-o APT::Sandbox::User=root)
+	apt-get -qq "${options[@]}" update >"$apt/log" 2>&1 ||
+		die "cannot read the index of $suite from the configured mirror: $(tail -n 1 "$apt/log")"
+}
+
+# The first package that PACKAGE depends on whose name begins so; nothing where there is none.
+dependency() {
+	apt-cache "${options[@]}" depends --important "$1" | awk -v name="Depends: $2" 'index($0, name) { print $2; exit }'
+}
+
+# From 7.x on the image package is empty: what was in it is in linux-binary-*.
+kernel_package() {
+	local image binary
+	image=$(dependency linux-image-cloud-amd64 linux-image-)
+	[ -n "$image" ] || die "$suite has no linux-image-cloud-amd64"
+	binary=$(dependency "$image" linux-binary-)
+	printf '%s\n' "${binary:-$image}"
+}
+
+[ $# -eq 2 ] || die "usage: fetch.sh OUT SUITE"
+suite=$2
+mkdir -p "$1/$suite"
+out=$(cd "$1/$suite" && pwd)
+apt=$out/apt
+if [ ! -f "$out/vmlinuz" ]; then
+	private_apt
+	package=$(kernel_package)
+	rm -rf "$out/incoming" && mkdir -p "$out/incoming"
+	(cd "$out/incoming" && apt-get -qq "${options[@]}" download "$package") >"$apt/log" 2>&1 ||
+		die "cannot fetch $package of $suite: $(tail -n 1 "$apt/log")"
+	# boot/vmlinuz-VERSION, or usr/lib/modules/VERSION/vmlinuz
+	dpkg-deb --fsys-tarfile "$out"/incoming/*.deb |
+		tar -xO --wildcards './boot/vmlinuz-*' './usr/lib/modules/*/vmlinuz' >"$out/vmlinuz.new" 2>/dev/null || true
+	[ -s "$out/vmlinuz.new" ] || die "$package holds no vmlinuz"
+	(cd "$out/incoming" && ls) | sed 's/_amd64\.deb$//; s/%3a/:/' >"$out/package"
+	rm -rf "$out/incoming" "$apt"
+	mv "$out/vmlinuz.new" "$out/vmlinuz"
+fi
+printf '%s\n' "$out/vmlinuz"

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boots a kernel with a job and reads what comes out of it."""
+
+import base64
+import collections
+import io
+import json
+import pathlib
+import subprocess
+import tarfile
+import types
+
+from harness.transcript import Transcript
+
+from kernels import ROOT
+
+BUILD = ROOT / "build" / "vm"
+QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-m", "1G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+APPEND = "console=ttyS0 quiet panic=-1"
+
+
+class Step(Transcript):
+    """One step of a job: the files that it left. Looks like a Sidecar that has ended, for the harness."""
+
+    def __init__(self, name, files):
+        self.name = name
+        self.files = files
+        self.process = types.SimpleNamespace(returncode=int(files["code"]))
+        self.errors = self.text("stderr").splitlines()
+        self.records, self.garbage = [], []
+        for line in files["stdout"].splitlines():
+            try:
+                self.records.append(json.loads(line))
+            except ValueError:
+                self.garbage.append(line)
+        done = self.messages("done")
+        self.done = done[-1] if done else None
+        self.cgroup = types.SimpleNamespace(id=int(files.get("cgroup", 0)))
+
+    @property
+    def code(self):
+        return self.process.returncode
+
+    def text(self, name):
+        return self.files.get(name, b"").decode("utf-8", "replace")
+
+    @property
+    def reports(self):
+        """What the workloads said, one after another."""
+        assert self.files.get("workload_code") == b"0\n", f"the workload failed\n{self.state()}"
+        return [json.loads(line) for line in self.text("report").splitlines()]
+
+    def state(self):
+        kinds = collections.Counter(record.get("kind") for record in self.records)
+        return (
+            f"step {self.name}, exit status {self.code}\n  records: {dict(kinds)}\n  stderr:\n    "
+            + "\n    ".join(self.errors[-15:])
+            + f"\n  workload: status {self.text('workload_code').strip()} {self.text('workload_stderr')}"
+        )
+
+
+def read_results(text):
+    """The steps in a guest's results, by name, and whether it came to its end."""
+    steps, name, data, finished = {}, None, [], False
+    for line in text.splitlines():
+        word, _, rest = line.partition(" ")
+        if word == "begin":
+            name, data = rest, []
+        elif word == "end" and rest == name:
+            steps[name] = Step(name, unpack("".join(data)))
+            name = None
+        elif word == "finished":
+            finished = True
+        elif name:
+            data.append(line)
+    return steps, finished
+
+
+def unpack(text):
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(text))) as tar:
+        return {pathlib.Path(one.name).name: tar.extractfile(one).read() for one in tar if one.isfile()}
+
+
+class Boot:
+    """What one boot gave: `steps`, and `error` where it did not come to its end."""
+
+    def __init__(self, directory, steps, error):
+        self.directory = directory
+        self.steps = steps
+        self.error = error
+
+    def step(self, name):
+        assert name in self.steps, f"no step {name!r}: {self.error or 'the job has none'}\n{self._tail()}"
+        return self.steps[name]
+
+    def _tail(self):
+        console = (self.directory / "console").read_text("utf-8", "replace").splitlines()
+        return f"{self.directory}/console ends:\n    " + "\n    ".join(console[-25:])
+
+
+def make_root(binary):
+    BUILD.mkdir(parents=True, exist_ok=True)
+    root = BUILD / "root.cpio"
+    subprocess.run([ROOT / "tests" / "vm" / "initramfs.sh", root, binary], check=True, cwd=ROOT, timeout=120)
+    return root
+
+
+def _make_initrd(root, job, directory):
+    """Archives may follow one another: the job is a second one, behind the root."""
+    (directory / "job.sh").write_text(job)
+    packed = subprocess.run(
+        ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=b"job.sh\n", cwd=directory, capture_output=True, check=True
+    )
+    initrd = directory / "initrd"
+    initrd.write_bytes(root.read_bytes() + packed.stdout)
+    return initrd
+
+
+def boot(kernel, image, root, scenario):
+    """Runs the scenario's job on the kernel; the files of that are left in build/vm/KERNEL/SCENARIO."""
+    directory = BUILD / kernel.directory / scenario.name
+    directory.mkdir(parents=True, exist_ok=True)
+    results, console = directory / "results", directory / "console"
+    for old in (results, console):
+        old.write_bytes(b"")
+    initrd = _make_initrd(root, scenario.job, directory)
+    command = [*QEMU, "-smp", scenario.smp, "-kernel", str(image), "-initrd", str(initrd)]
+    command += ["-append", f"{APPEND} {scenario.append}".strip(), "-serial", f"file:{console}", "-serial", f"file:{results}"]
+    error = None
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=scenario.deadline)
+        if done.returncode:
+            error = f"qemu: {done.stderr.strip()}"
+    except subprocess.TimeoutExpired:
+        error = f"it had not ended after {scenario.deadline} s"
+    initrd.unlink()
+    steps, finished = read_results(results.read_text("ascii", "replace"))
+    if not error and not finished:
+        error = "it died"
+    return Boot(directory, steps, error)
