@@ -162,7 +162,8 @@ run: ## Install what is missing, build, show a demo's live stream for RUN_FOR=20
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) $(DEFINES) $(INCLUDES) -isystem $(B)/unit/include -Itests/unit $(SAN)
 # glibc's own memmove is watched by the sanitizers: ours stays out, but for its test.
-UNIT_SOURCES := $(filter-out sidecar/base/memmove.c,$(wildcard sidecar/base/*.c)) $(wildcard sidecar/wire/*.c sidecar/spool/*.c sidecar/net/*.c sidecar/scope/text_*.c)
+UNIT_SOURCES := $(filter-out sidecar/base/memmove.c,$(wildcard sidecar/base/*.c)) $(wildcard sidecar/wire/*.c sidecar/spool/*.c sidecar/net/*.c sidecar/scope/text_*.c) \
+	sidecar/cmd/bench_cases.c sidecar/cmd/bench_plot.c sidecar/cmd/bench_ratio.c
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/unit/%.o) $(B)/unit/ringside.pb-c.o $(B)/unit/protobuf-c.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 
@@ -184,7 +185,7 @@ $(B)/unit/%.o: %.c $(B)/unit/include/protobuf-c/protobuf-c.h | $(PB).h
 
 $(B)/unit/test_%: $(B)/unit/tests/unit/test_%.o $(UNIT_OBJECTS)
 	$(say) LINK $@
-	$(Q)$(CC_HOST) $(SAN) -o $@ $^ -lcmocka -lpthread
+	$(Q)$(CC_HOST) $(SAN) -o $@ $^ -lcmocka -lpthread -lm
 
 -include $(UNIT_OBJECTS:.o=.d) $(wildcard $(B)/unit/tests/unit/*.d)
 .SECONDARY: $(UNIT_OBJECTS) $(UNIT_TESTS:$(B)/unit/%=$(B)/unit/tests/unit/%.o)

@@ -16,7 +16,7 @@ static const struct {
 	{"collect", collect_main, "the collector: receive from many sidecars, print, acknowledge"},
 	{"cat", cat_main, "print a captured stream of frames"},
 	{"check", check_main, "say what this kernel and these privileges allow, and what to do"},
-	{"bench", bench_main, "measure the pipeline on this machine"},
+	{"bench", bench_main, "measure the transports and the pipeline on this machine"},
 	{"health", health_main, "exit 0 when the sidecar or collector beside it is ready"},
 	{"version", version_main, "version of the program, the protocol and the libraries"},
 };
