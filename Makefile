@@ -27,7 +27,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all help setup setup-run setup-test deps run image test test-unit test-probes test-integration test-docker \
-	test-vm test-summary check format clean distclean bench
+	test-vm test-summary check format clean distclean bench bench-kernel
 
 all: $(B)/ringside
 
@@ -264,6 +264,14 @@ $(B)/bench/writes: tests/bench/writes.c
 bench: $(B)/ringside $(B)/bench/hold $(B)/bench/writes ## What a write pays, against two yardsticks; then the pipeline
 	python3 tests/bench/hooks.py $(or $(ROUNDS),9)
 	$(B)/ringside bench pipeline
+
+$(B)/bench/kernel/bench: tests/bench/kernel_bench.sh | $(DEPS_BUILT)
+	$(say) BENCH $@
+	@container/setup.sh libelf-dev zlib1g-dev xz-utils
+	$(Q)tests/bench/kernel_bench.sh $(B) $(CLANG) $(BPFTOOL)
+
+bench-kernel: $(B)/ringside $(B)/bench/kernel/bench ## Our transports against the kernel's own benchmark of them
+	unshare --mount python3 tests/bench/kernel_bench.py $(or $(ROUNDS),9)
 
 # ---------------------------------------------------------------- checks
 
