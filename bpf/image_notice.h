@@ -25,7 +25,8 @@ struct image_notice {
 	__u64 start_time; /* of the process, with tgid its identity */
 	__u64 start, end; /* of the mapping */
 	struct image_key file;
-	char path[NOTICE_PATH]; /* names from the file up to the root, each with its NUL */
+	char path
+		[NOTICE_PATH]; /* names from the file up to the root, each with its NUL; path_length bytes are sent */
 };
 
 /* Of a process that came into the scope: its arrival, CLOCK_BOOTTIME ns, until what it had mapped was told file by file. */

@@ -63,12 +63,8 @@ struct {
 /* Calls whose start found no room there: they are told without a latency. */
 __u64 entered_lost = 0;
 
-struct iovec {
-	__u64 base;
-	__u64 length;
-};
-#define IOV_CHUNK 8 /* the stack of 512 bytes holds a record too */
-#define IOV_MAX	  1024
+#define IOV_CHUNK 16   /* words of 8 bytes: the stack of 512 bytes holds a record too */
+#define IOV_MAX	  1024 /* iovecs that a call may have */
 
 /* bpf_get_current_task_btf: 5.11; its fields are read without a helper. */
 static __always_inline bool is_ia32(void)
@@ -126,62 +122,68 @@ static __always_inline void count_call(const struct scope_match *match, __u32 nr
 		__sync_fetch_and_add(&row->total_ns, latency);
 }
 
+/* An iovec has two words, of 8 bytes or of a 32-bit caller's 4; the second is its length. */
+static __always_inline __u64 iov_length(__u64 word, __u32 index, bool ia32)
+{
+	if (ia32)
+		return word >> 32;
+	return index & 1 ? word : 0;
+}
+
 /*
- * The chunk that faults may begin with entries that do not: their sum. A global function, which is verified once and not for
+ * The chunk that faults may begin with words that do not: their sum. A global function, which is verified once and not for
  * each chunk.
  */
-__noinline __u64 iov_tail(__u64 address)
+__noinline __u64 iov_tail(__u64 address, bool ia32)
 {
-	struct iovec entry;
-	__u64 sum = 0;
+	__u64 word, sum = 0;
 
 	for (int i = 0; i < IOV_CHUNK; i++) {
-		if (bpf_probe_read_user(&entry, sizeof(entry),
-					(void *)(address + i * sizeof(entry))))
+		if (bpf_probe_read_user(&word, sizeof(word), (void *)(address + i * sizeof(word))))
 			break;
-		sum += entry.length;
+		sum += iov_length(word, i, ia32);
 	}
 	return sum;
 }
 
 /*
- * Sum of an iovec's lengths, in chunks; with IOV_PARTIAL (no sum that the kernel takes has that bit) where a part can't be
- * read. A global function too, or the verifier follows each number of chunks to the program's end (0.8 s).
+ * Sum of the lengths of iovecs that are `words` of 8 bytes long together, in chunks; with IOV_PARTIAL (no sum that the kernel takes
+ * has that bit) where a part can't be read. A global function too, or the verifier follows each number of chunks to the
+ * program's end (0.8 s).
  */
 #define IOV_PARTIAL (1ull << 63)
-__noinline __u64 iov_bytes(__u64 address, __u64 count)
+__noinline __u64 iov_bytes(__u64 address, __u64 words, bool ia32)
 {
-	struct iovec chunk[IOV_CHUNK];
-	__u64 sum = 0;
+	__u64 chunk[IOV_CHUNK], sum = 0;
 	__u32 i;
 
-	for (i = 0; i < IOV_MAX / IOV_CHUNK; i++) {
-		__u64 left = count - i * IOV_CHUNK;
+	for (i = 0; i < IOV_MAX * 2 / IOV_CHUNK; i++) {
+		__u64 left = words - i * IOV_CHUNK;
 
-		if (i * IOV_CHUNK >= count)
+		if (i * IOV_CHUNK >= words)
 			break;
 		__builtin_memset(chunk, 0, sizeof(chunk));
 		if (left > IOV_CHUNK)
 			left = IOV_CHUNK;
-		if (bpf_probe_read_user(chunk, (left & 15) * sizeof(chunk[0]),
+		if (bpf_probe_read_user(chunk, (left & 31) * sizeof(chunk[0]),
 					(void *)(address + i * sizeof(chunk))))
 			break;
 		for (int j = 0; j < IOV_CHUNK; j++)
-			sum += chunk[j].length;
+			sum += iov_length(chunk[j], j, ia32);
 	}
-	if (i * IOV_CHUNK >= count)
+	if (i * IOV_CHUNK >= words)
 		return sum & ~IOV_PARTIAL;
-	return (sum + iov_tail(address + i * sizeof(chunk))) | IOV_PARTIAL;
+	return (sum + iov_tail(address + i * sizeof(chunk), ia32)) | IOV_PARTIAL;
 }
 
-/* write, pwrite64; then writev, pwritev: x86-64 numbers, and those of 32-bit callers. */
+/* write, pwrite64; then writev, pwritev, pwritev2: x86-64 numbers, and those of 32-bit callers. */
 static __always_inline bool is_write(__u64 nr, bool ia32, bool *ret_vector)
 {
 	if (ia32) {
-		*ret_vector = nr == 146 || nr == 334;
+		*ret_vector = nr == 146 || nr == 334 || nr == 379;
 		return nr == 4 || nr == 181 || *ret_vector;
 	}
-	*ret_vector = nr == 20 || nr == 296;
+	*ret_vector = nr == 20 || nr == 296 || nr == 328;
 	return nr == 1 || nr == 18 || *ret_vector;
 }
 
@@ -208,19 +210,19 @@ static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 {
 	struct write_event local, *event;
 	struct event_account *account;
-	__u64 requested = regs->dx;
+	__u64 requested = ia32 ? (__u32)regs->dx : regs->dx, size;
 	__u16 flags = ia32 ? EVENT_IA32 : 0;
 	__u32 slot;
 
-	if (ia32)
-		requested = (__u32)requested;
 	if (vector) {
-		requested = ia32 ? IOV_PARTIAL : iov_bytes(regs->si, requested);
+		requested = ia32 ? iov_bytes((__u32)regs->cx, requested, true)
+				 : iov_bytes(regs->si, requested * 2, false);
 		if (requested & IOV_PARTIAL)
 			flags |= EVENT_PARTIAL;
 		requested &= ~IOV_PARTIAL;
 	}
-	if (requested < write_min_bytes || !write_is_sampled())
+	size = returned > 0 && (__u64)returned > requested ? (__u64)returned : requested;
+	if (size < write_min_bytes || !write_is_sampled())
 		return;
 	account = event_account_of(PROBE_WRITE);
 	if (!account)
@@ -233,7 +235,7 @@ static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 	event->requested = requested;
 	event->returned = returned;
 	event->latency_ns = latency;
-	event->fd = (__s32)regs->di;
+	event->fd = (__s32)(ia32 ? regs->bx : regs->di);
 	event->syscall = (__u16)nr;
 	event->reserved = 0;
 	event->sample = write_sample;
@@ -300,9 +302,14 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 		return 0;
 	ia32 = is_ia32();
 	nr = (__s64)regs->orig_ax;
-	/* A signal handler's return has put the interrupted context's registers back, whose orig_ax is -1. */
-	if (nr == -1)
+	/*
+	 * A signal handler's return has put the interrupted context's registers back: its orig_ax is -1, and what seems to be
+	 * returned is that context's. A call that a tracer took away, or that had this number, looks the same.
+	 */
+	if (nr == -1) {
 		nr = ia32 ? 173 : 15;
+		returned = 0;
+	}
 	if (timing)
 		latency = call_latency();
 	if (counting && !is_child_of_clone((__u32)nr, ia32, returned))

@@ -30,6 +30,7 @@ struct pt_regs {
 	unsigned long ip;
 	unsigned long sp;
 	unsigned long bp;
+	unsigned long bx;
 };
 
 struct thread_info {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/types.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,7 +166,8 @@ static int take_notice(void *context, void *data, size_t size)
 	struct images_look look;
 	const char *why;
 
-	if (size < sizeof(*notice))
+	if (size < offsetof(struct image_notice, path) ||
+	    notice->path_length > size - offsetof(struct image_notice, path))
 		return 0;
 	read_path(notice, path);
 	if (notice->whole)
@@ -208,7 +210,7 @@ void coverage_work(struct coverage *coverage)
 	if (lost == coverage->notices_lost)
 		return;
 	log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "why",
-		 "more new files than could be followed: first calls may be missing", "files",
+		 "more new files than could be followed: first calls may be missing", "notices",
 		 log_u64(lost - coverage->notices_lost), NULL);
 	coverage->notices_lost = lost;
 	scan(coverage);

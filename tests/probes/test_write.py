@@ -154,3 +154,25 @@ def test_a_32_bit_call_never_has_a_wrong_name(sidecar, run, cgroup):
     others = [record for record in side.kind("write") if record["fd"] != 1]
     assert all(record["syscall"] == "ia32:write" for record in others), others[:3]
     assert all(record["returned"] == -errno.EBADF for record in others), others[:3]
+    assert all(record["fd"] == -1 for record in others), others[:3]
+
+
+@pytest.mark.parametrize("least", [0, 2001])
+def test_a_32_bit_vector_is_measured(sidecar, run, cgroup, least):
+    side = sidecar("--write-min-bytes", least, probe="write")
+    program = run("syscall_count", "--ia32-vectors", gate=True).open_gate(cgroup)
+    if not program.finish()["has_ia32"]:
+        pytest.skip("this kernel has no 32-bit system calls")
+    side.stop()
+    records = side.kind("write", syscall="ia32:writev")
+    assert [record["requested"] for record in records] == [size for size in (2100, 2000) if size >= least]
+    assert all(record["returned"] == record["requested"] and "partial" not in record for record in records)
+    assert len({record["fd"] for record in records}) == 1 and 2 < records[0]["fd"] < 10
+
+
+def test_a_pwritev2_is_a_write(sidecar, run, cgroup, tmp_path):
+    side = sidecar(probe="write")
+    code = f"import os; f = os.open('{tmp_path}/f', os.O_RDWR | os.O_CREAT); os.pwritev(f, [b'abc', b'de'], 7, os.RWF_DSYNC)"
+    run("/usr/bin/python3", "-c", code, cgroup=cgroup).finish()
+    (record,) = side.wait_for("write", syscall="pwritev2")
+    assert (record["requested"], record["returned"]) == (5, 5)

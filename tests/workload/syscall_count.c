@@ -7,9 +7,11 @@
  */
 #include "workload.h"
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #define NO_SUCH_PID 0x7ffffffe
@@ -17,6 +19,7 @@
 /* i386 numbers; on x86-64 the first is writev, the second stat. */
 #define IA32_GETPID 20
 #define IA32_WRITE  4
+#define IA32_WRITEV 146
 
 struct job {
 	pthread_t thread;
@@ -30,7 +33,7 @@ static long ia32_call(long nr, long a, long b, long c)
 
 	__asm__ volatile("int $0x80"
 			 : "=a"(returned)
-			 : "a"((int)nr), "b"((int)a), "c"((int)b), "d"((int)c)
+			 : "a"((int)nr), "b"((int)a), "c"((int)b), "d"((int)c), "D"(0x7777)
 			 : "memory", "r8", "r9", "r10", "r11");
 	return returned;
 }
@@ -48,6 +51,29 @@ static int ia32_works(void)
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		die("fork");
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* A writev of iovecs of 100 and 2,000 bytes, and one of 20 iovecs of 100 bytes; their memory lies below 4 GiB. */
+static void ia32_vectors(int fd)
+{
+	struct {
+		unsigned int base, length;
+	} *vectors = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	if (vectors == MAP_FAILED)
+		die("mmap");
+	for (int i = 0; i < 20; i++) {
+		vectors[i].base = (unsigned int)(unsigned long)vectors;
+		vectors[i].length = 100;
+	}
+	vectors[1].length = 2000;
+	if (ia32_call(IA32_WRITEV, fd, (long)vectors, 2) != 2100)
+		die("writev");
+	vectors[1].length = 100;
+	if (ia32_call(IA32_WRITEV, fd, (long)vectors, 20) != 2000)
+		die("writev");
+	munmap(vectors, 8192);
 }
 
 static void *count_up(void *arg)
@@ -91,12 +117,13 @@ static void run_children(unsigned long count)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"count", 1, NULL, 'n'},      {"errors", 1, NULL, 'e'}, {"ia32", 1, NULL, 'i'},
-		{"ia32-write", 1, NULL, 'w'}, {"x32", 1, NULL, 'x'},	{"children", 1, NULL, 'c'},
-		{NULL, 0, NULL, 0},
+		{"count", 1, NULL, 'n'},	{"errors", 1, NULL, 'e'},
+		{"ia32", 1, NULL, 'i'},		{"ia32-write", 1, NULL, 'w'},
+		{"ia32-vectors", 0, NULL, 'v'}, {"x32", 1, NULL, 'x'},
+		{"children", 1, NULL, 'c'},	{NULL, 0, NULL, 0},
 	};
 	unsigned long count = 0, errors = 0, ia32 = 0, ia32_write = 0, x32 = 0, children = 0;
-	int cpus[CPU_SETSIZE], threads = cpu_list(cpus), has_ia32 = 0, option;
+	int cpus[CPU_SETSIZE], threads = cpu_list(cpus), has_ia32 = 0, vectors = 0, option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		unsigned long value = optarg ? strtoul(optarg, NULL, 0) : 0;
@@ -114,6 +141,9 @@ int main(int argc, char **argv)
 		case 'w':
 			ia32_write = value;
 			break;
+		case 'v':
+			vectors = 1;
+			break;
 		case 'x':
 			x32 = value;
 			break;
@@ -124,7 +154,7 @@ int main(int argc, char **argv)
 			return WORKLOAD_FAILED;
 		}
 	}
-	if (ia32 || ia32_write)
+	if (ia32 || ia32_write || vectors)
 		has_ia32 = ia32_works();
 	gate_wait();
 	run_threads(cpus, threads, count);
@@ -135,6 +165,8 @@ int main(int argc, char **argv)
 		ia32_call(IA32_GETPID, 0, 0, 0);
 	for (unsigned long i = 0; has_ia32 && i < ia32_write; i++)
 		ia32_call(IA32_WRITE, -1, 0, 0);
+	if (has_ia32 && vectors)
+		ia32_vectors(open("/dev/null", O_WRONLY));
 	for (unsigned long i = 0; i < x32; i++)
 		syscall(X32_BIT | SYS_getppid);
 	run_children(children);
