@@ -14,9 +14,15 @@ struct image_key {
 #define NOTICE_NAME 256	 /* NAME_MAX and a NUL */
 #define NOTICE_PATH 1024 /* room for one more name than a path may hold */
 
-/* A process mapped a file that is not known; or all that it maps must be looked at: `file` is its executable then. */
+enum notice_of {
+	NOTICE_FILE, /* the process maps a file that is not known; its libraries have been walked */
+	NOTICE_EXEC, /* the same at its exec: its libraries are yet to be mapped */
+	NOTICE_WHOLE,	 /* all that it maps must be looked at: `file` is its executable */
+	NOTICE_UNWALKED, /* the same, since its exec: its mappings were locked then */
+};
+
 struct image_notice {
-	__u32 whole;
+	__u32 of;	   /* enum notice_of */
 	__u32 tgid;	   /* initial PID namespace */
 	__u32 pid, parent; /* the sidecar's PID namespace; 0: no number there */
 	__u32 path_length; /* 0: not known */

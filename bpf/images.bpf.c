@@ -42,6 +42,14 @@ struct {
 	__type(value, __u64);
 } arrived SEC(".maps");
 
+/* When the linker of a process last said that it had mapped something, by tgid. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} linked SEC(".maps");
+
 /* Where struct inode keeps the time of the last change: since 6.11, since 6.7, before. */
 struct inode___split {
 	__s64 i_mtime_sec;
@@ -138,10 +146,11 @@ static __always_inline __u32 our_number(const struct task_struct *task)
 	return pidns_level ? scope_ns_pid(task) : (__u32)BPF_CORE_READ(task, pid);
 }
 
-/* `mapping` NULL: the whole task, and its executable. */
+/* `mapping` NULL: of the whole task. */
 static __always_inline void send_notice(const struct task_struct *task, const struct image_key *key,
 					const struct file *file,
-					const struct vm_area_struct *mapping, __u64 since_ns)
+					const struct vm_area_struct *mapping, __u64 since_ns,
+					enum notice_of of)
 {
 	struct image_notice *notice;
 	__u32 slot, length;
@@ -151,7 +160,7 @@ static __always_inline void send_notice(const struct task_struct *task, const st
 		__sync_fetch_and_add(&notices_lost, 1);
 		return;
 	}
-	notice->whole = !mapping;
+	notice->of = of;
 	notice->tgid = BPF_CORE_READ(task, tgid);
 	notice->pid = our_number(BPF_CORE_READ(task, group_leader));
 	notice->parent = our_number(BPF_CORE_READ(task, real_parent, group_leader));
@@ -181,7 +190,8 @@ static __always_inline void fill_key(struct image_key *key, const struct file *f
 }
 
 static __always_inline void look_mapping(const struct file *file, __u64 flags,
-					 const struct vm_area_struct *mapping, __u64 since_ns)
+					 const struct vm_area_struct *mapping, __u64 since_ns,
+					 enum notice_of of)
 {
 	struct image_key key;
 	__u64 *looked;
@@ -191,16 +201,16 @@ static __always_inline void look_mapping(const struct file *file, __u64 flags,
 	fill_key(&key, file);
 	looked = bpf_map_lookup_elem(&known, &key);
 	if (!looked || *looked > since_ns)
-		send_notice((void *)bpf_get_current_task(), &key, file, mapping, since_ns);
+		send_notice((void *)bpf_get_current_task(), &key, file, mapping, since_ns, of);
 }
 
-static __always_inline void look_whole(const struct task_struct *task)
+static __always_inline void look_whole(const struct task_struct *task, enum notice_of of)
 {
 	const struct file *file = BPF_CORE_READ(task, mm, exe_file);
 	struct image_key key;
 
 	fill_key(&key, file);
-	send_notice(task, &key, file, NULL, bpf_ktime_get_boot_ns());
+	send_notice(task, &key, file, NULL, bpf_ktime_get_boot_ns(), of);
 }
 
 /* struct bpf_iter_task_vma of the kernel's headers since 6.7. */
@@ -220,7 +230,7 @@ static __always_inline bool current_inside(void)
 }
 
 /* What the current task maps since `since_ns`. False: it is outside the scope, or no walk was possible. */
-static __always_inline bool look_current(__u64 since_ns)
+static __always_inline bool look_current(__u64 since_ns, enum notice_of of)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct vm_area_struct *mapping;
@@ -232,9 +242,9 @@ static __always_inline bool look_current(__u64 since_ns)
 	/* The mappings are locked: by another thread, or by probes that are attached to them now. */
 	walks = !bpf_iter_task_vma_new(&it, task, 0);
 	if (!walks)
-		look_whole(task);
+		look_whole(task, of == NOTICE_EXEC ? NOTICE_UNWALKED : NOTICE_WHOLE);
 	while ((mapping = bpf_iter_task_vma_next(&it)))
-		look_mapping(mapping->vm_file, mapping->vm_flags, mapping, since_ns);
+		look_mapping(mapping->vm_file, mapping->vm_flags, mapping, since_ns, of);
 	bpf_iter_task_vma_destroy(&it);
 	return walks;
 }
@@ -245,7 +255,7 @@ static __always_inline void look_arrived(void)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	__u64 *arrival = bpf_map_lookup_elem(&arrived, &tgid);
 
-	if (arrival && *arrival != ARRIVAL_WALKED && look_current(*arrival))
+	if (arrival && *arrival != ARRIVAL_WALKED && look_current(*arrival, NOTICE_FILE))
 		*arrival = ARRIVAL_WALKED;
 }
 
@@ -270,7 +280,7 @@ int images_exit(void *ctx)
 SEC("tp_btf/sched_process_exec")
 int images_exec(void *ctx)
 {
-	look_current(bpf_ktime_get_boot_ns());
+	look_current(bpf_ktime_get_boot_ns(), NOTICE_EXEC);
 	return 0;
 }
 
@@ -281,7 +291,11 @@ int images_exec(void *ctx)
 SEC("uprobe")
 int images_linked(void *ctx)
 {
-	look_current(bpf_ktime_get_boot_ns());
+	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	if (look_current(now, NOTICE_FILE))
+		bpf_map_update_elem(&linked, &tgid, &now, BPF_ANY);
 	return 0;
 }
 
@@ -293,7 +307,7 @@ int BPF_KPROBE(images_mapped, const struct vm_area_struct *mapping)
 
 	if (flags & VM_EXEC && current_inside())
 		look_mapping(BPF_CORE_READ(mapping, vm_file), flags, mapping,
-			     bpf_ktime_get_boot_ns());
+			     bpf_ktime_get_boot_ns(), NOTICE_FILE);
 	return 0;
 }
 
@@ -307,7 +321,7 @@ static __always_inline void note_arrival(const struct task_struct *task)
 	if (!BPF_CORE_READ(task, mm) || !scope_task(task, &match) || scope_self(tgid))
 		return;
 	bpf_map_update_elem(&arrived, &tgid, &now, BPF_ANY);
-	look_whole(task);
+	look_whole(task, NOTICE_WHOLE);
 }
 
 /* Interrupts are off here: the unlocking after a walk could be late by a tick, and the process would stand. */

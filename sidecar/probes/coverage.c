@@ -61,10 +61,11 @@ static const char *judge(const struct coverage *coverage, const struct image_not
 		return "its resolver cannot be seen: static without symbols, of Go, or of another "
 		       "word size";
 	if (look->newest_ns > notice->time_ns && look->newest_ns > coverage->started_ns)
-		return notice->whole ? "it came into the scope before a library of it was "
-				       "attached: its first calls may be missing"
-				     : "it ran before the file was attached: its first calls may "
-				       "be missing";
+		return notice->of == NOTICE_WHOLE
+			       ? "it came into the scope before a library of it was "
+				 "attached: its first calls may be missing"
+			       : "it ran before the file was attached: its first calls may "
+				 "be missing";
 	if (look->alive)
 		return NULL;
 	return notice->pid ? "it ended before the file could be looked at"
@@ -126,6 +127,16 @@ static bool is_walked(const struct coverage *coverage, const struct image_notice
 	       arrival == ARRIVAL_WALKED;
 }
 
+/* The process's linker has told since of all that it maps. */
+static bool linker_was_seen(const struct coverage *coverage, const struct image_notice *notice)
+{
+	uint64_t seen_ns;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(coverage->skeleton->maps.linked), &notice->tgid,
+				    &seen_ns) &&
+	       seen_ns >= notice->time_ns;
+}
+
 /* All that a process maps. Where it is gone by now, or runs something else, notices of its old files and of the new ones follow. */
 static void look_whole(struct coverage *coverage, const struct image_notice *notice,
 		       const char *path, struct images_look *ret_look)
@@ -133,7 +144,8 @@ static void look_whole(struct coverage *coverage, const struct image_notice *not
 	struct images_look executable;
 
 	images_look_process(coverage->images, notice->pid, ret_look);
-	if (is_walked(coverage, notice))
+	if (notice->of == NOTICE_UNWALKED ? linker_was_seen(coverage, notice)
+					  : is_walked(coverage, notice))
 		*ret_look = (struct images_look){.alive = true};
 	look_file(coverage, notice, path, &executable);
 }
@@ -151,6 +163,9 @@ static void look_linked(struct coverage *coverage, const struct image_notice *no
 	images_look_process(coverage->images, notice->pid, &all);
 	if (!images_has_mapping(notice->pid, notice->start, notice->end))
 		all = (struct images_look){.alive = false};
+	/* Through another mount, a linker that was attached in time may seem to be a new file. */
+	if (linker_was_seen(coverage, notice))
+		return;
 	look->alive &= all.alive;
 	look->denied |= all.denied;
 	look->unseen |= all.unseen;
@@ -170,11 +185,11 @@ static int take_notice(void *context, void *data, size_t size)
 	    notice->path_length > size - offsetof(struct image_notice, path))
 		return 0;
 	read_path(notice, path);
-	if (notice->whole)
+	if (notice->of == NOTICE_WHOLE || notice->of == NOTICE_UNWALKED)
 		look_whole(coverage, notice, path, &look);
 	else
 		look_file(coverage, notice, path, &look);
-	if (!notice->whole && look.linked_ns > notice->time_ns)
+	if (notice->of == NOTICE_EXEC && look.linked_ns > notice->time_ns)
 		look_linked(coverage, notice, &look);
 	why = judge(coverage, notice, &look);
 	if (why && !was_reported(coverage, notice))
