@@ -16,6 +16,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define VM_EXEC	      0x00000004
 #define FMODE_BACKING (1 << 25)
+#define LOCK_TRIES    32
 #define DEPTH	      48 /* names and mount points of a path */
 
 /* Notices that found no room: the reader looks at all processes then. */
@@ -239,8 +240,12 @@ static __always_inline bool look_current(__u64 since_ns, enum notice_of of)
 
 	if (!current_inside())
 		return false;
-	/* The mappings are locked: by another thread, or by probes that are attached to them now. */
+	/* The mappings may be locked, for a moment: by another thread, or by probes that somebody attaches to them now. */
 	walks = !bpf_iter_task_vma_new(&it, task, 0);
+	for (int i = 0; i < LOCK_TRIES && !walks; i++) {
+		bpf_iter_task_vma_destroy(&it);
+		walks = !bpf_iter_task_vma_new(&it, task, 0);
+	}
 	if (!walks)
 		look_whole(task, of == NOTICE_EXEC ? NOTICE_UNWALKED : NOTICE_WHOLE);
 	while ((mapping = bpf_iter_task_vma_next(&it)))
