@@ -13,6 +13,15 @@
 /* A constant of the loaded program: the code of the other transports is not even verified. */
 const volatile __u32 event_transport = TRANSPORT_AUTO;
 
+/*
+ * The programs of this object run in NMIs. What can be interrupted by one holds its locks: then the kernel gives no record instead
+ * of waiting (bpf_ringbuf_reserve: trylock, since 6.16 rqspinlock), and nothing here tries again. Which programs these are is
+ * known when they are loaded: those on nmi_handler, and those of hardware perf events, whose counters overflow into an NMI
+ * (arch/x86/events/core.c, perf_event_nmi_handler); software clocks strike in hard interrupts (kernel/events/core.c,
+ * perf_swevent_hrtimer), which no holder of such a lock lets in.
+ */
+const volatile bool event_nmi = false;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 512 * 1024);
@@ -156,9 +165,9 @@ static __always_inline void event_note_cgroup(const struct scope_match *match)
 		event_name_cgroup(match->task ? match->task : (void *)bpf_get_current_task(), &key);
 }
 
-/* Fills what is the same for every record of the current task. */
-static __always_inline void event_fill(struct event_header *header, __u16 kind, __u32 length,
-				       const struct scope_match *match)
+/* Fills what is the same for every record of the current task, and takes no lock. */
+static __always_inline void event_fill_header(struct event_header *header, __u16 kind, __u32 length,
+					      const struct scope_match *match)
 {
 	const struct task_struct *task = (const struct task_struct *)bpf_get_current_task();
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
@@ -180,6 +189,13 @@ static __always_inline void event_fill(struct event_header *header, __u16 kind, 
 	}
 	header->cpu = bpf_get_smp_processor_id();
 	bpf_get_current_comm(header->comm, sizeof(header->comm));
+}
+
+/* The same, and keeps the cgroup's name: not in interrupts. */
+static __always_inline void event_fill(struct event_header *header, __u16 kind, __u32 length,
+				       const struct scope_match *match)
+{
+	event_fill_header(header, kind, length, match);
 	event_note_cgroup(match);
 }
 
@@ -197,8 +213,9 @@ static __always_inline void scratch_release(__u32 slot)
 
 /* What a record is like, as far as `auto` chooses by it; a literal. */
 enum event_shape {
-	SHAPE_FIXED,   /* of one size */
-	SHAPE_SIZED,   /* as long as its texts */
+	SHAPE_FIXED, /* of one size */
+	SHAPE_SIZED, /* as long as its texts */
+	SHAPE_ROOMED, /* the same, and its program has room of its own for it: no scratch slot is claimed */
 	SHAPE_ORDERED, /* its place in a ring must be had before it is decided whether it is sent */
 };
 
@@ -208,12 +225,26 @@ static __always_inline __u32 event_way(enum event_shape shape)
 	const __u32 transport = event_transport;
 
 	if (transport == TRANSPORT_AUTO)
-		return shape == SHAPE_SIZED ? TRANSPORT_RINGBUF_OUTPUT : TRANSPORT_RINGBUF;
+		return shape == SHAPE_SIZED || shape == SHAPE_ROOMED ? TRANSPORT_RINGBUF_OUTPUT
+								     : TRANSPORT_RINGBUF;
 	if (transport == TRANSPORT_RINGBUF_OUTPUT && shape == SHAPE_ORDERED)
 		return TRANSPORT_RINGBUF;
 	if (transport == TRANSPORT_PERF_STACK && shape == SHAPE_ORDERED)
 		return TRANSPORT_PERF_HEAP; /* a task's name and its file's: the stack is in use */
 	return transport;
+}
+
+/* Whether a record is built in a scratch slot. */
+static __always_inline bool event_in_scratch(enum event_shape shape)
+{
+	return shape != SHAPE_ROOMED && event_way(shape) != TRANSPORT_RINGBUF &&
+	       event_way(shape) != TRANSPORT_PERF_STACK;
+}
+
+/* There was room, but it could not be had. */
+static __always_inline enum lost_reason event_contended(void)
+{
+	return event_nmi ? LOST_NMI_CONTENDED : LOST_CONTENDED;
 }
 
 static __always_inline void event_ring_full(struct event_account *account, __u32 ring, __u64 size)
@@ -222,7 +253,7 @@ static __always_inline void event_ring_full(struct event_account *account, __u32
 	const __u64 all = bpf_ringbuf_query(RING(ring), BPF_RB_RING_SIZE);
 
 	event_lost(account,
-		   used + size + BPF_RINGBUF_HDR_SZ > all ? LOST_RING_FULL : LOST_CONTENDED);
+		   used + size + BPF_RINGBUF_HDR_SZ > all ? LOST_RING_FULL : event_contended());
 }
 
 /* Counts a record that found no room of `size` bytes where the transport builds it. */
@@ -236,27 +267,23 @@ static __always_inline void event_no_room(struct event_account *account, enum ev
 }
 
 /*
- * Room for a record of up to `size` bytes (a literal). `local` is room of that size on the caller's stack. NULL: there is none.
+ * Room for a record of up to `size` bytes (a literal). `local` is room of that size on the caller's stack
+ * (SHAPE_ROOMED: the caller's own, used but by `ringbuf`). NULL: there is none.
  * What was had must be given to event_send or event_discard with the same shape and slot.
  */
 static __always_inline void *event_room(enum event_shape shape, __u32 ring, __u64 size, void *local,
 					__u32 *ret_slot)
 {
-	switch (event_way(shape)) {
-	case TRANSPORT_RINGBUF:
+	if (event_way(shape) == TRANSPORT_RINGBUF)
 		return bpf_ringbuf_reserve(RING(ring), size, 0);
-	case TRANSPORT_PERF_STACK:
-		return local;
-	default:
-		return scratch_claim(ret_slot);
-	}
+	return event_in_scratch(shape) ? scratch_claim(ret_slot) : local;
 }
 
 static __always_inline void event_discard(enum event_shape shape, void *event, __u32 slot)
 {
 	if (event_way(shape) == TRANSPORT_RINGBUF)
 		bpf_ringbuf_discard(event, BPF_RB_NO_WAKEUP);
-	else if (event_way(shape) != TRANSPORT_PERF_STACK)
+	else if (event_in_scratch(shape))
 		scratch_release(slot);
 }
 
@@ -270,7 +297,7 @@ static __always_inline void event_perf_output(void *ctx, struct event_account *a
 		event_lost(account, err == -ENOSPC	 ? LOST_RING_FULL
 				    : err == -ENOENT	 ? LOST_NO_CPU_BUFFER
 				    : err == -EOPNOTSUPP ? LOST_NO_CPU_BUFFER
-							 : LOST_CONTENDED);
+							 : event_contended());
 }
 
 /*
@@ -289,7 +316,7 @@ static __always_inline void event_send(void *ctx, struct event_account *account,
 		event_perf_output(ctx, account, ring, event, length);
 	else if (bpf_ringbuf_output(RING(ring), event, length, 0))
 		event_ring_full(account, ring, length);
-	if (event_way(shape) != TRANSPORT_PERF_STACK)
+	if (event_in_scratch(shape))
 		scratch_release(slot);
 }
 
