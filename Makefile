@@ -164,7 +164,7 @@ UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) $(DEFINES) $(INCLUDES) -isystem $(B)/un
 # glibc's own memmove is watched by the sanitizers: ours stays out, but for its test.
 UNIT_SOURCES := $(filter-out sidecar/base/memmove.c,$(wildcard sidecar/base/*.c)) $(wildcard sidecar/wire/*.c sidecar/spool/*.c sidecar/net/*.c sidecar/scope/text_*.c) \
 	sidecar/cmd/bench_cases.c sidecar/cmd/bench_plot.c sidecar/cmd/bench_ratio.c \
-	sidecar/kernel/kallsyms.c
+	sidecar/kernel/kallsyms.c sidecar/probes/profile_kind.c
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/unit/%.o) $(B)/unit/ringside.pb-c.o $(B)/unit/protobuf-c.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 

@@ -14,6 +14,7 @@ enum event_kind {
 	EVENT_EXIT = 3,
 	EVENT_GETADDRINFO = 4,
 	EVENT_WRITE = 5,
+	EVENT_PROFILE = 6,
 };
 
 /* Bits of event_header.flags; the same as Batch.flags in proto/ringside.proto. */
@@ -48,7 +49,7 @@ _Static_assert(sizeof(struct event_header) == 64, "record header");
 enum lost_reason {
 	LOST_RING_FULL = 0,
 	LOST_CONTENDED = 1,
-	LOST_NMI_CONTENDED = 2,
+	LOST_NMI_CONTENDED = 2, /* the same in an NMI, which cannot wait for what it interrupts */
 	LOST_SCRATCH = 3,
 	LOST_INFLIGHT_FULL = 4,
 	LOST_NO_CPU_BUFFER = 5,
@@ -78,7 +79,8 @@ enum event_probe {
 	PROBE_GETADDRINFO = 1,
 	PROBE_WRITE = 2,
 	PROBE_SYSCALLS = 3,
-	PROBES = 4,
+	PROBE_PROFILE = 4,
+	PROBES = 5,
 };
 
 /* One CPU's share of a probe's account: cumulative, never reset. */

@@ -32,7 +32,8 @@ static const struct option_def cat_options[] = {
 	 "table, json (a line a record) or csv (default: a table on a terminal, json elsewhere)",
 	 offsetof(struct cat_config, format), 0, 0},
 	{"kind", OPTION_COMMA_LIST, "KIND,...",
-	 "only these kinds: fork, exec, exit, getaddrinfo, write, syscalls, loss (default: all)",
+	 "only these kinds: fork, exec, exit, getaddrinfo, write, profile, syscalls, loss "
+	 "(default: all)",
 	 offsetof(struct cat_config, kinds), 0, 0},
 	{"frames", OPTION_FLAG, NULL, "show the frames themselves, not their records",
 	 offsetof(struct cat_config, frames), 0, 0},

@@ -32,6 +32,8 @@ static const struct option_def table[] = {
 	{"attribute", OPTION_LIST, "KEY=VALUE", "as for run: k8s.pod.uid=... finds the pod",
 	 FIELD(attribute), 0, 0},
 	{"latency", OPTION_FLAG, NULL, "check for run --latency", FIELD(settings.latency), 0, 0},
+	{"profile-hz", OPTION_NUMBER, "N", PROFILE_HZ_ABOUT, FIELD(settings.profile_hz), 1,
+	 PROFILE_HZ_MAX},
 	{"per-cpu", OPTION_FLAG, NULL, "count the memory of run --per-cpu", FIELD(settings.per_cpu),
 	 0, 0},
 	{"transport", OPTION_TEXT, "NAME", TRANSPORT_ABOUT, FIELD(transport.transport), 0, 0},
@@ -89,11 +91,12 @@ static int find_scope(const struct check_options *options, struct check_question
 	return 2;
 }
 
-static uint64_t budget(const struct check_options *options,
+static uint64_t budget(const struct check_options *options, uint32_t probes_asked,
 		       const struct transport_choice *transport)
 {
 	const struct reader_config config = {
 		.settings = options->settings,
+		.enabled = probes_asked,
 		.transport = *transport,
 	};
 
@@ -130,7 +133,7 @@ static int check(const struct check_options *options, struct check_question *que
 	if (code)
 		return code;
 	question->settings = options->settings;
-	question->memory = budget(options, &question->transport);
+	question->memory = budget(options, question->probes, &question->transport);
 	able = check_all(report, question);
 	return report_print(report, json) || !able;
 }
@@ -139,7 +142,9 @@ int check_main(int argc, char **argv)
 {
 	struct check_options options = {
 		.transport = {.ring_lifecycle = 512 * 1024, .ring_samples = 1024 * 1024},
-		.settings = {.counters_memory = 2 * 1024 * 1024, .write_sample = 1},
+		.settings = {.counters_memory = 2 * 1024 * 1024,
+			     .write_sample = 1,
+			     .profile_hz = PROFILE_HZ},
 		.queue = 4 * 1024 * 1024,
 	};
 	struct check_question *question;

@@ -36,5 +36,7 @@ void findings_without(struct findings *findings, uint32_t mask, const char *what
  */
 void findings_privileges(struct findings *findings);
 void findings_file_privileges(struct findings *findings);
+/* Lines of what `profile` needs. */
+void findings_profile(struct findings *findings);
 
 #endif

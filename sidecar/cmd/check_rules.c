@@ -254,6 +254,8 @@ bool check_all(struct check_report *report, const struct check_question *questio
 	}
 	if (question->settings.latency && question->probes & SYSCALLS)
 		check_latency(&findings);
+	if (question->probes & 1u << PROBE_PROFILE)
+		findings_profile(&findings);
 	check_scope(&findings);
 	check_memory(&findings);
 	for (uint32_t i = 0; i < probe_count; i++) {

@@ -23,8 +23,9 @@ int choose_probes(const struct option_list *list, uint32_t *ret_enabled)
 		const int probe = probe_find(list->value[i]);
 
 		if (probe < 0)
-			return choice_wrong("--probe", list->value[i], "no such probe",
-					    "take process, getaddrinfo, syscalls or write");
+			return choice_wrong(
+				"--probe", list->value[i], "no such probe",
+				"take process, getaddrinfo, syscalls, write or profile");
 		enabled |= 1u << probe;
 	}
 	for (size_t i = 0; i < probe_count && !list->count; i++)

@@ -11,13 +11,18 @@
 #include "event.h"
 
 #define PROBE_ABOUT                                                                                \
-	"probes: process, getaddrinfo, syscalls, write (default process,getaddrinfo,syscalls)"
+	"probes: process, getaddrinfo, syscalls, write, profile (default "                         \
+	"process,getaddrinfo,syscalls)"
 #define SCOPE_ABOUT                                                                                \
 	"pod, container, self, host, cgroup:PATH, id:N, id:memory:N, id:pids:N, pid:N, "           \
 	"docker:ID-PREFIX (default: found out inside a container)"
 #define TRANSPORT_ABOUT                                                                            \
 	"how records leave the kernel: auto, ringbuf, ringbuf-output, perf-heap or perf-stack "    \
 	"(default auto)"
+
+#define PROFILE_HZ	 99 /* beside what runs a hundred times a second, not in step with it */
+#define PROFILE_HZ_MAX	 10000
+#define PROFILE_HZ_ABOUT "samples of profile, a second and CPU (default 99)"
 
 /* How and in how much memory records leave the kernel, as the options give it. */
 struct transport_options {

@@ -227,6 +227,10 @@ static void send_heartbeat(struct reader *reader)
 	struct session_account now;
 
 	events_refresh(reader->events);
+	for (size_t i = 0; i < reader->family_count; i++) {
+		if (reader->families[i].family->refresh)
+			reader->families[i].family->refresh(reader->families[i].state);
+	}
 	drain(reader, true);
 	account(reader, &now);
 	buf_clear(&reader->out);

@@ -13,8 +13,9 @@ size_t reader_memory(const struct reader_config *config)
 		.ring_bytes = {config->transport.ring_bytes[0], config->transport.ring_bytes[1]},
 		.perf_pages = config->transport.perf_pages,
 	};
+	const size_t profile = config->enabled & 1u << PROBE_PROFILE ? profile_memory() : 0;
 	const size_t cpus = config->settings.per_cpu ? percpu_cpus() : 0;
 
 	return events_memory(&events) + RINGS * batch_memory(wire_kinds) +
-	       config->settings.counters_memory + counters_memory(cpus) + FRAME_MAX;
+	       config->settings.counters_memory + counters_memory(cpus) + FRAME_MAX + profile;
 }

@@ -112,6 +112,7 @@ static int start_reader(struct run *run)
 				.per_cpu = options->per_cpu,
 				.write_min_bytes = options->write_min_bytes,
 				.write_sample = options->write_sample,
+				.profile_hz = options->profile_hz,
 				.counters_memory = options->counters_memory,
 				.include_self = options->include_self,
 			},

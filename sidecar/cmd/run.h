@@ -18,7 +18,7 @@ struct run_options {
 	struct option_list probe, scope, exclude, attribute;
 	const char *collector, *format, *capture, *agent_id;
 	bool insecure, include_self, latency, per_cpu;
-	uint64_t write_min_bytes, write_sample;
+	uint64_t write_min_bytes, write_sample, profile_hz;
 	uint64_t queue;
 	struct transport_options transport;
 	uint64_t flush_interval, counters_interval, counters_memory;

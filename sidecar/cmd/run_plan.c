@@ -44,6 +44,7 @@ static const struct option_def run_table[] = {
 	 "record writes of at least this many bytes (default 0)", FIELD(write_min_bytes), 0, 0},
 	{"write-sample", OPTION_NUMBER, "N", "record one write in N (default 1)",
 	 FIELD(write_sample), 1, UINT32_MAX},
+	{"profile-hz", OPTION_NUMBER, "N", PROFILE_HZ_ABOUT, FIELD(profile_hz), 1, PROFILE_HZ_MAX},
 	{"per-cpu", OPTION_FLAG, NULL, "give each CPU's share of the counters", FIELD(per_cpu), 0,
 	 0},
 	{"counters-interval", OPTION_TIME, "TIME", "how often counters are sent (default 1s)",
@@ -55,8 +56,9 @@ static const struct option_def run_table[] = {
 	{"ring-lifecycle", OPTION_SIZE, "BYTES",
 	 "ring of fork, exec, exit and getaddrinfo: a power of two (default 512k)",
 	 FIELD(transport.ring_lifecycle), 1, 1ull << 30},
-	{"ring-samples", OPTION_SIZE, "BYTES", "ring of write: a power of two (default 1M)",
-	 FIELD(transport.ring_samples), 1, 1ull << 30},
+	{"ring-samples", OPTION_SIZE, "BYTES",
+	 "ring of write and profile: a power of two (default 1M)", FIELD(transport.ring_samples), 1,
+	 1ull << 30},
 	{"perf-pages", OPTION_NUMBER, "N",
 	 "pages of each CPU's perf buffer, a power of two (default: the ring's size shared out, 8 "
 	 "at least)",
@@ -203,6 +205,7 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 	memset(plan, 0, sizeof(*plan));
 	plan->options = (struct run_options){
 		.write_sample = 1,
+		.profile_hz = PROFILE_HZ,
 		.transport = {.ring_lifecycle = 512 * 1024, .ring_samples = 1024 * 1024},
 		.queue = 4 * 1024 * 1024,
 		.flush_interval = 50000000,

@@ -374,6 +374,15 @@ void events_name_cgroup(void *context, uint64_t id, uint32_t hierarchy, const ch
 	cgroup_cache_get(events->cgroups, id, hierarchy, ret_name, ret_container);
 }
 
+void events_learn_cgroup(struct events *events, const struct event_header *event,
+			 const struct cgroup_name *names)
+{
+	const struct cgroup_key key = {.id = event->cgroup_id, .hierarchy = event->hierarchy};
+
+	/* Refused where the map is full; the next record brings the names again. */
+	(void)bpf_map_update_elem(events->map[MAP_NAMES], &key, names, BPF_ANY);
+}
+
 uint64_t events_missed(int program_fd)
 {
 	struct bpf_prog_info info = {};

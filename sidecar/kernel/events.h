@@ -87,6 +87,10 @@ void events_name_cgroup(void *events, uint64_t id, uint32_t hierarchy, const cha
 			const char **ret_container);
 
 /* Runs of the program that the kernel skipped; 0 where it does not count them. */
+/* What a record's BPF program could not put into the map of names itself: the names of its cgroup. */
+void events_learn_cgroup(struct events *events, const struct event_header *event,
+			 const struct cgroup_name *names);
+
 uint64_t events_missed(int program_fd);
 
 /* Bytes of kernel and mapped memory that the rings and tables take: for the memory budget. */

@@ -23,6 +23,7 @@ struct probe_settings {
 	uint64_t write_min_bytes;
 	uint64_t write_sample;	  /* at least 1 */
 	uint64_t counters_memory; /* bytes, all CPUs together */
+	uint64_t profile_hz;	  /* at least 1 */
 	bool include_self;
 };
 
@@ -50,6 +51,8 @@ struct probe_family {
 	/* A descriptor that is readable when `work` has something to do; -1: none. */
 	int (*fd)(void *state);
 	void (*work)(void *state);
+	/* Called about once a second: CPUs may have come online. */
+	void (*refresh)(void *state);
 	/* A record of this family was taken: returns it, or another made from it (good until the next call). */
 	const struct event_header *(*enrich)(void *state, const struct event_header *event);
 	/* Adds the rows of its counters. */
@@ -87,10 +90,14 @@ extern const struct wire_kind *const wire_kinds[];
 extern const struct probe_family process_family;
 extern const struct probe_family getaddrinfo_family;
 extern const struct probe_family syscalls_family;
-extern const struct wire_kind fork_kind, exec_kind, exit_kind, getaddrinfo_kind, write_kind;
+extern const struct probe_family profile_family;
+extern const struct wire_kind fork_kind, exec_kind, exit_kind, getaddrinfo_kind, write_kind,
+	profile_kind;
 
 /* Rows of counters that fit into --counters-memory on this machine. */
 size_t syscalls_rows(uint64_t memory);
+/* Bytes that the profile family takes on this machine, of the kernel and of ours. */
+size_t profile_memory(void);
 
 /* Logs that a step of a family's start ended in -errno, with the reason as far as it can be seen. */
 void probe_refused(const char *probe, const char *step, int err);

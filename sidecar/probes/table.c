@@ -21,12 +21,18 @@ const struct probe probes[] = {
 	[PROBE_WRITE] =
 		{"write", RING_SAMPLES, false, RECORDS_FIXED, &syscalls_family, {EVENT_WRITE}},
 	[PROBE_SYSCALLS] = {"syscalls", PROBE_COUNTERS, true, 0, &syscalls_family, {0}},
+	[PROBE_PROFILE] = {"profile",
+			   RING_SAMPLES,
+			   false,
+			   RECORDS_SIZED | RECORDS_LARGE,
+			   &profile_family,
+			   {EVENT_PROFILE}},
 };
 _Static_assert(sizeof(probes) / sizeof(probes[0]) == PROBES, "each probe has its line");
 const size_t probe_count = sizeof(probes) / sizeof(probes[0]);
 
-const struct wire_kind *const wire_kinds[] = {&fork_kind,	 &exec_kind,  &exit_kind,
-					      &getaddrinfo_kind, &write_kind, NULL};
+const struct wire_kind *const wire_kinds[] = {
+	&fork_kind, &exec_kind, &exit_kind, &getaddrinfo_kind, &write_kind, &profile_kind, NULL};
 
 int probe_find(const char *name)
 {

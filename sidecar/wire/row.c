@@ -13,9 +13,9 @@ static const struct row_column record_columns[] = {
 	{"time", "TIME", 12, false}, {"kind", "KIND", 11, false},	    {"pid", "PID", 8, true},
 	{"comm", "COMM", 15, false}, {"container", "CONTAINER", 12, false}, {0},
 };
-static const char *const record_left_out[] = {"agent",	   "epoch",	"stream",     "seq",
-					      "tid",	   "ns_pid",	"ns_tid",     "cpu",
-					      "cgroup_id", "hierarchy", "attributes", NULL};
+static const char *const record_left_out[] = {
+	"agent", "epoch",     "stream",	   "seq",	 "tid",		 "ns_pid",     "ns_tid",
+	"cpu",	 "cgroup_id", "hierarchy", "attributes", "kernel_stack", "user_stack", NULL};
 static const char *const record_csv[] = {
 	"kind",	  "time",   "agent", "epoch", "stream",	   "seq",	"pid",	     "tid",
 	"ns_pid", "ns_tid", "cpu",   "comm",  "cgroup_id", "container", "hierarchy", NULL};

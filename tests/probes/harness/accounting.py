@@ -4,9 +4,10 @@
 import base64
 import re
 
-STREAM_PROBES = {0: ("process", "getaddrinfo"), 1: ("write",)}
-STREAM_KINDS = {0: ("fork", "exec", "exit", "getaddrinfo"), 1: ("write",)}
-PROBE_KINDS = {"process": ("fork", "exec", "exit"), "getaddrinfo": ("getaddrinfo",), "write": ("write",)}
+STREAM_PROBES = {0: ("process", "getaddrinfo"), 1: ("write", "profile")}
+STREAM_KINDS = {0: ("fork", "exec", "exit", "getaddrinfo"), 1: ("write", "profile")}
+PROBE_KINDS = {"process": ("fork", "exec", "exit"), "getaddrinfo": ("getaddrinfo",), "write": ("write",),
+               "profile": ("profile",)}
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z")
 EPOCH = re.compile(r"[0-9a-f]{16}")
@@ -33,11 +34,13 @@ KEYS = {
     ),
     "write": ({**CALLER, "syscall": str, "fd": int, "requested": int, "returned": int},
               {"sample": int, "latency_ns": int}),
+    "profile": ({**CALLER, "hz": int, "event": str}, {"kernel_stack": list, "user_stack": list}),
     "syscalls": ({"syscall": str, "nr": int, "count": int, "errors": int, "since": str},
                  {"cgroup_id": int, "total_ns": int, "per_cpu": list, "comm": str}),
     "loss": ({"reason": str, "count": int}, {"probe": str, "first": int, "last": int}),
 }
 ANSWER = {"flags": int, "family": int, "socktype": int, "protocol": int, "addrlen": int}
+FRAME_MAYBE = {"symbol": str, "build_id": str, "offset": int, "address": int}
 ANSWER_MAYBE = {"address": str, "port": int, "scope_id": int, "canonname": str}
 
 
@@ -70,6 +73,9 @@ def check_record(record):
     assert record.get("truncated", True) is True, f"truncated is given only when true: {record}"
     if kind == "exit":
         assert ("code" in record) != ("signal" in record), f"code or signal, never both: {record}"
+    for frame in record.get("kernel_stack", []) + record.get("user_stack", []):
+        _check_keys(frame, {}, FRAME_MAYBE, "a frame")
+        assert ("address" in frame) != ("offset" in frame), record
     for answer in record.get("answers", []):
         _check_keys(answer, ANSWER, ANSWER_MAYBE, "an answer")
 
