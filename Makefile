@@ -262,6 +262,20 @@ $(B)/bench/writes: tests/bench/writes.c
 	@mkdir -p $(@D)
 	$(Q)$(CC_HOST) -std=gnu11 -O2 -D_GNU_SOURCE -o $@ $<
 
+# A program on the NMI tracepoint, for tests/vm/nmi.sh.
+$(B)/vm/nmi_share.bpf.o: tests/vm/nmi_share.bpf.c | $(DEPS_BUILT)
+	$(say) BPF $<
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@.full
+	$(Q)$(BPFTOOL) gen object $@ $@.full
+
+$(B)/vm/nmi_share.skel.h: $(B)/vm/nmi_share.bpf.o
+	$(Q)$(BPFTOOL) gen skeleton $< name nmi_share_bpf >$@
+
+$(B)/vm/nmi_share: tests/vm/nmi_share.c $(B)/vm/nmi_share.skel.h
+	$(say) CC $<
+	$(Q)$(MUSL_CC) -std=gnu11 -O2 -static -iquote bpf/lib -isystem $(B)/vm -isystem $(PREFIX)/include -o $@ $< -L$(PREFIX)/lib $(LDLIBS)
+
 bench: $(B)/ringside $(B)/bench/hold $(B)/bench/writes ## What a write pays, against two yardsticks; then the pipeline
 	python3 tests/bench/hooks.py $(or $(ROUNDS),9)
 	$(B)/ringside bench pipeline
