@@ -182,7 +182,7 @@ $(B)/unit/ringside.pb-c.o: $(PB).c $(B)/unit/include/protobuf-c/protobuf-c.h
 $(B)/unit/%.o: %.c $(B)/unit/include/protobuf-c/protobuf-c.h | $(PB).h
 	$(say) CC $< '(unit)'
 	@mkdir -p $(@D)
-	$(Q)$(CC_HOST) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC_HOST) $(UNIT_CFLAGS) -MD -MP -c $< -o $@
 
 $(B)/unit/test_%: $(B)/unit/tests/unit/test_%.o $(UNIT_OBJECTS)
 	$(say) LINK $@

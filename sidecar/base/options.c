@@ -332,7 +332,8 @@ static int refuse_getopt(const char *command, int code, char **argv)
 		return refuse(&origin, NULL, "it needs a value");
 	if (optopt >= FIRST_CODE || optopt == HELP_CODE)
 		return refuse(&origin, NULL, "it takes no value");
-	return refuse(&origin, NULL, "there is no such option; --help lists them");
+	return refuse(&origin, NULL,
+		      "there is no such option, or it stands for several; --help lists them");
 }
 
 /* A pass of its own: help must come whatever the environment and the options before it hold. */

@@ -60,6 +60,15 @@ static int parse_format(const char *text, enum row_format *ret_format)
 	return 0;
 }
 
+/* In numbers, `localhost`, or empty: every address of this machine. */
+static bool is_own_address(const struct address *address)
+{
+	struct sockaddr_storage socket;
+
+	return !address->host[0] || address_is_loopback(address) ||
+	       !address_literal(address, &socket);
+}
+
 /* 0; 1: help was printed; 2: a wrong call, logged. */
 static int parse(int argc, char **argv, struct collect_options *options, struct collect *collect)
 {
@@ -74,6 +83,12 @@ static int parse(int argc, char **argv, struct collect_options *options, struct 
 		log_line(LOG_ERROR, "not an address", "option", "--listen", "value",
 			 options->listen, "do",
 			 "give ADDR:PORT, such as 127.0.0.1:9717 or [::1]:9717", NULL);
+		return 2;
+	}
+	if (!is_own_address(&collect->address)) {
+		log_line(LOG_ERROR, "not an address", "option", "--listen", "value",
+			 options->listen, "do",
+			 "give ADDR:PORT with an address in numbers, such as 127.0.0.1:9717", NULL);
 		return 2;
 	}
 	if (!options->insecure && !address_is_loopback(&collect->address)) {
@@ -301,8 +316,7 @@ static void close_capture(struct collect *collect)
 
 	if (!collect->capture)
 		return;
-	missed = capture_missed(collect->capture);
-	err = capture_close(collect->capture);
+	err = capture_close(collect->capture, &missed);
 	if (missed || err)
 		log_line(LOG_WARN, "the capture is not complete", "frames_missed", log_u64(missed),
 			 "why", err ? strerror(-err) : NULL, NULL);

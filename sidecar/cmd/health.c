@@ -12,6 +12,8 @@ static const struct option_def health_table[] = {{0}};
 static const char *explain(int err)
 {
 	switch (err) {
+	case -EPERM:
+		return "another user's process has taken its name";
 	case -ECONNREFUSED:
 		return "none runs in this mount namespace";
 	case -EAGAIN:

@@ -24,6 +24,21 @@
 #define OFFSET_STEP_NS 10000
 #define SETTLE_ROUNDS  50 /* of 2 ms: programs that were running when they were detached */
 
+static void capture(struct reader *reader)
+{
+	int err;
+
+	if (!reader->config.capture)
+		return;
+	err = capture_frame(reader->config.capture, buf_head(&reader->out),
+			    buf_length(&reader->out));
+	if (err && !reader->said_capture)
+		log_line(LOG_WARN, "the capture falls behind", "why", strerror(-err), "do",
+			 "give it a file on a disk with room; frames that do not fit are left out",
+			 NULL);
+	reader->said_capture |= err != 0;
+}
+
 static bool push(struct reader *reader, bool (*to_queue)(struct queue *, const uint8_t *, size_t))
 {
 	const size_t length = buf_length(&reader->out);
@@ -32,8 +47,7 @@ static bool push(struct reader *reader, bool (*to_queue)(struct queue *, const u
 	if (!length)
 		return true;
 	taken = to_queue(reader->config.queue, buf_head(&reader->out), length);
-	if (reader->config.capture)
-		capture_frame(reader->config.capture, buf_head(&reader->out), length);
+	capture(reader);
 	buf_clear(&reader->out);
 	return taken;
 }
@@ -68,9 +82,7 @@ static void flush(struct reader *reader, uint32_t stream)
 	}
 	queue_push_batch(reader->config.queue, stream, first, first + count - 1,
 			 buf_head(&reader->out), buf_length(&reader->out));
-	if (reader->config.capture)
-		capture_frame(reader->config.capture, buf_head(&reader->out),
-			      buf_length(&reader->out));
+	capture(reader);
 	buf_clear(&reader->out);
 }
 

@@ -30,6 +30,7 @@ struct reader {
 	int epoll_fd, counters_fd, heartbeat_fd;
 	bool flowing;
 	bool said_counters; /* that they are not whole */
+	bool said_capture;  /* that it falls behind */
 	size_t drained;	    /* records taken since the last sleep */
 	uint64_t
 		opened_ns[RINGS]; /* when the open batch got its first record: clock_monotonic_ns */

@@ -47,17 +47,18 @@ static void make_hello(struct run *run)
 	struct session_hello *hello = &run->hello;
 
 	memcpy(run->attributes, run->plan.attributes, sizeof(run->plan.attributes));
-	run->attributes[run->plan.attribute_count] = (struct session_attribute){
-		.key = {"host.name", 9},
-		.value = {run->identity.host, strlen(run->identity.host)},
-	};
+	hello->attribute_count = run->plan.attribute_count;
+	if (!run->plan.has_host_name)
+		run->attributes[hello->attribute_count++] = (struct session_attribute){
+			.key = {"host.name", 9},
+			.value = {run->identity.host, strlen(run->identity.host)},
+		};
 	hello->protocol_min = hello->protocol_max = SESSION_VERSION;
 	hello->agent_id =
 		(struct session_text){run->identity.agent_id, strlen(run->identity.agent_id)};
 	memcpy(hello->boot_id, run->identity.boot_id, sizeof(hello->boot_id));
 	hello->epoch = run->identity.epoch;
 	hello->attributes = run->attributes;
-	hello->attribute_count = run->plan.attribute_count + 1;
 	hello->boottime_ns = clock_boottime_ns();
 	hello->realtime_ns = clock_realtime_ns();
 	hello->version = (struct session_text){RINGSIDE_VERSION, strlen(RINGSIDE_VERSION)};
@@ -178,6 +179,9 @@ static int serve(struct run *run)
 			return -errno;
 		reader_work(run->reader);
 		tell_removed_scopes(run);
+		if (run->health_fd < 0)
+			fds[2].fd = run->health_fd =
+				health_listen("run"); /* the other one may have ended */
 		if (fds[2].revents)
 			health_serve(run->health_fd, true);
 		if (fds[3].revents)
@@ -247,8 +251,7 @@ static void end_capture(struct run *run, const struct session_account *account)
 	if (!buf_init(&bye, 4096, 65536) && !session_put_bye(&bye, account))
 		capture_frame(run->capture, buf_head(&bye), buf_length(&bye));
 	buf_done(&bye);
-	missed = capture_missed(run->capture);
-	err = capture_close(run->capture);
+	err = capture_close(run->capture, &missed);
 	run->capture = NULL;
 	if (err || missed)
 		log_line(LOG_WARN, "the capture is not whole", "file", run->plan.options.capture,
@@ -335,6 +338,12 @@ static int run_all(struct run *run)
 		return 1;
 	}
 	run->health_fd = health_listen("run");
+	if (run->health_fd < 0)
+		log_line(LOG_WARN, "health can't be asked for", "why",
+			 run->health_fd == -EADDRINUSE
+				 ? "another sidecar of this mount namespace answers"
+				 : strerror(-run->health_fd),
+			 NULL);
 	reader_ready(run->reader);
 	drop_privileges(run);
 	log_ready(run);
@@ -369,7 +378,7 @@ int run_main(int argc, char **argv)
 	sender_free(run->sender);
 	local_free(run->local);
 	reader_free(run->reader);
-	capture_close(run->capture);
+	capture_close(run->capture, NULL);
 	queue_free(run->queue);
 	if (run->health_fd >= 0)
 		close(run->health_fd);

@@ -79,6 +79,17 @@ static const struct option_def run_table[] = {
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };
 
+static bool has_key(const struct run_plan *plan, const char *key, size_t length)
+{
+	for (size_t i = 0; i < plan->attribute_count; i++) {
+		const struct session_text *other = &plan->attributes[i].key;
+
+		if (other->length == length && !memcmp(other->data, key, length))
+			return true;
+	}
+	return false;
+}
+
 static int plan_attributes(struct run_plan *plan)
 {
 	const struct option_list *list = &plan->options.attribute;
@@ -93,11 +104,15 @@ static int plan_attributes(struct run_plan *plan)
 		if (!utf8_valid(list->value[i], strlen(list->value[i])))
 			return choice_wrong("--attribute", list->value[i], "not UTF-8",
 					    "write it in UTF-8");
+		if (has_key(plan, list->value[i], (size_t)(equals - list->value[i])))
+			return choice_wrong("--attribute", list->value[i],
+					    "that key was given before", "give each key once");
 		plan->attributes[plan->attribute_count++] = (struct session_attribute){
 			.key = {list->value[i], (size_t)(equals - list->value[i])},
 			.value = {equals + 1, strlen(equals + 1)},
 		};
 	}
+	plan->has_host_name = has_key(plan, "host.name", 9);
 	for (size_t i = 0; i < list->count; i++)
 		bytes += strlen(list->value[i]);
 	if (bytes > ATTRIBUTES_MAX)
@@ -153,7 +168,8 @@ static int plan_agent_id(const struct run_options *options)
 		return 0;
 	if (!*id || strlen(id) > SESSION_AGENT_ID)
 		return choice_wrong("--agent-id", id, "1 to 255 bytes are allowed",
-				    "give a shorter one");
+				    *id ? "give a shorter one"
+					: "give one, or leave the option out");
 	if (!utf8_valid(id, strlen(id)))
 		return choice_wrong("--agent-id", id, "not UTF-8", "write it in UTF-8");
 	for (; *id; id++) {
@@ -223,6 +239,8 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 		err = choose_transport(&plan->options.transport, plan->enabled, &plan->transport);
 	if (!err)
 		err = plan_attributes(plan);
+	if (!err && plan->options.capture && !*plan->options.capture)
+		err = choice_wrong("--capture", "", "no file", "give a path");
 	if (!err)
 		err = plan_output(plan);
 	if (!err)

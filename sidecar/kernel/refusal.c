@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <bpf/libbpf.h>
@@ -22,8 +23,18 @@ const char *refusal_explain(int err, const char **ret_todo)
 	struct privileges privileges;
 
 	*ret_todo = NULL;
-	if (err == -ENOMEM)
+	if (err == -ENOMEM) {
+		*ret_todo = "give it more memory";
 		return strerror(-err);
+	}
+	if (err == -EMFILE || err == -ENFILE) {
+		*ret_todo = "raise the limit of open files (ulimit -n)";
+		return strerror(-err);
+	}
+	if (access("/sys/kernel", F_OK)) {
+		*ret_todo = "mount sysfs at /sys";
+		return "the kernel's types are read from /sys/kernel/btf, and /sys is not mounted";
+	}
 	privileges_read(&privileges);
 	if (err == -EPERM && privileges.bpf != BPF_REACHED)
 		return bpf_access_explain(privileges.bpf, ret_todo);

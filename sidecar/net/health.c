@@ -66,7 +66,8 @@ int health_ask(const char *role)
 {
 	struct timeval patience = {.tv_sec = 2};
 	struct sockaddr_un address;
-	socklen_t length;
+	struct ucred peer;
+	socklen_t length, peer_length = sizeof(peer);
 	char answer = 0;
 	ssize_t n;
 	int fd, err;
@@ -81,6 +82,12 @@ int health_ask(const char *role)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&address, length)) {
 		err = -errno;
+		goto out;
+	}
+	/* The name is abstract: anybody in this network namespace can take it. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_length) ||
+	    (peer.uid && peer.uid != geteuid())) {
+		err = -EPERM;
 		goto out;
 	}
 	n = recv(fd, &answer, sizeof(answer), 0);

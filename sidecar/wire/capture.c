@@ -27,6 +27,10 @@ struct capture {
 	size_t agent_length;
 	uint64_t epoch;
 	uint64_t missed;
+	uint64_t waiting; /* frames in `out`; of the first one, so many bytes are left */
+	size_t first_left;
+	uint64_t written; /* bytes; and of those, the ones of whole frames */
+	uint64_t whole;
 };
 
 int capture_open(const char *path, struct capture **ret_capture)
@@ -49,7 +53,7 @@ int capture_open(const char *path, struct capture **ret_capture)
 	*ret_capture = capture;
 	return 0;
 fail:
-	capture_close(capture);
+	capture_close(capture, NULL);
 	return err;
 }
 
@@ -97,6 +101,28 @@ int capture_source(struct capture *capture, const uint8_t *hello, size_t length)
 	return take_hello(capture, frame);
 }
 
+/* The file took `n` bytes more. */
+static void advance(struct capture *capture, size_t n)
+{
+	const uint8_t *message;
+	size_t length, step;
+
+	for (; n; n -= step) {
+		if (!capture->first_left)
+			capture->first_left = (size_t)frame_next(
+				buf_head(&capture->out), buf_length(&capture->out),
+				buf_length(&capture->out), &message, &length);
+		step = n < capture->first_left ? n : capture->first_left;
+		buf_consume(&capture->out, step);
+		capture->first_left -= step;
+		capture->written += step;
+		if (capture->first_left)
+			continue;
+		capture->whole = capture->written;
+		capture->waiting--;
+	}
+}
+
 /* Writes until the file takes no more. 0 (also when it must be tried later) or -errno. */
 static int flush(struct capture *capture)
 {
@@ -104,7 +130,7 @@ static int flush(struct capture *capture)
 		ssize_t n = write(capture->fd, buf_head(&capture->out), buf_length(&capture->out));
 
 		if (n > 0)
-			buf_consume(&capture->out, (size_t)n);
+			advance(capture, (size_t)n);
 		else if (n < 0 && errno == EAGAIN)
 			return 0;
 		else if (n == 0 || errno != EINTR)
@@ -123,15 +149,11 @@ int capture_frame(struct capture *capture, const uint8_t *frame, size_t length)
 		capture->missed++;
 		return -ENOBUFS;
 	}
+	capture->waiting += buf_length(&capture->hello) ? 2 : 1;
 	buf_put(&capture->out, buf_head(&capture->hello), buf_length(&capture->hello));
 	buf_clear(&capture->hello);
 	buf_put(&capture->out, frame, length);
 	return flush(capture);
-}
-
-uint64_t capture_missed(const struct capture *capture)
-{
-	return capture->missed;
 }
 
 static int finish(struct capture *capture)
@@ -140,16 +162,19 @@ static int finish(struct capture *capture)
 	int err = flush(capture);
 
 	while (!err && buf_length(&capture->out)) {
-		if (poll(&out, 1, CLOSE_WAIT_MS) <= 0)
-			return -ETIMEDOUT;
-		err = flush(capture);
+		if (poll(&out, 1, CLOSE_WAIT_MS) > 0)
+			err = flush(capture);
+		else
+			err = -ETIMEDOUT;
 	}
-	if (err)
-		return err;
-	return capture->missed ? -ENOBUFS : 0;
+	capture->missed += capture->waiting;
+	/* A file ends with a whole frame; of a pipe, what was written is gone. */
+	if (capture->whole < capture->written && ftruncate(capture->fd, (off_t)capture->whole))
+		return err ? err : -errno;
+	return err ? err : capture->missed ? -ENOBUFS : 0;
 }
 
-int capture_close(struct capture *capture)
+int capture_close(struct capture *capture, uint64_t *ret_missed)
 {
 	int err = 0;
 
@@ -159,6 +184,8 @@ int capture_close(struct capture *capture)
 		err = finish(capture);
 		close(capture->fd);
 	}
+	if (ret_missed)
+		*ret_missed = capture->missed;
 	buf_done(&capture->hello);
 	buf_done(&capture->given);
 	buf_done(&capture->out);

@@ -24,9 +24,10 @@ int capture_open(const char *path, struct capture **ret_capture);
 int capture_source(struct capture *capture, const uint8_t *hello, size_t length);
 /* One delimited frame. 0; -ENOBUFS: left out; another -errno: why the file does not grow (the frame is kept for later). */
 int capture_frame(struct capture *capture, const uint8_t *frame, size_t length);
-/* Frames that were left out. */
-uint64_t capture_missed(const struct capture *capture);
-/* Writes what is left, for half a second at most. 0, or the -errno that kept some of it out of the file. */
-int capture_close(struct capture *capture);
+/*
+ * Writes what is left, for half a second at most; a file then ends with a whole frame. 0, or the -errno that kept some of it
+ * out. ret_missed (may be NULL): all frames that are not there.
+ */
+int capture_close(struct capture *capture, uint64_t *ret_missed);
 
 #endif

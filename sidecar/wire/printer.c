@@ -62,6 +62,19 @@ static bool clean(ProtobufCBinaryData text, size_t max)
 	return true;
 }
 
+static bool repeats_key(const Ringside__V1__Hello *hello, size_t i)
+{
+	const ProtobufCBinaryData *key = &hello->attributes[i]->key;
+
+	for (size_t j = 0; j < i; j++) {
+		const ProtobufCBinaryData *other = &hello->attributes[j]->key;
+
+		if (other->len == key->len && !memcmp(other->data, key->data, key->len))
+			return true;
+	}
+	return false;
+}
+
 static bool valid_hello(const Ringside__V1__Hello *hello)
 {
 	if (!clean(hello->agent_id, AGENT_ID_MAX) || !hello->epoch ||
@@ -70,10 +83,10 @@ static bool valid_hello(const Ringside__V1__Hello *hello)
 	for (size_t i = 0; i < hello->n_attributes; i++) {
 		const Ringside__V1__Attribute *attribute = hello->attributes[i];
 
-		/* Keys become JSON keys, and those have no `_b64` beside them. */
+		/* Keys become JSON keys: those have no `_b64` beside them, and each is there once. */
 		if (!clean(attribute->key, ATTRIBUTE_KEY_MAX) ||
 		    !utf8_valid(attribute->key.data, attribute->key.len) ||
-		    attribute->value.len > ATTRIBUTE_VALUE_MAX)
+		    attribute->value.len > ATTRIBUTE_VALUE_MAX || repeats_key(hello, i))
 			return false;
 	}
 	return true;
