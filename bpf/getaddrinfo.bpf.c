@@ -11,6 +11,7 @@
 #include "getaddrinfo.h"
 #include "event.bpf.h"
 #include "addrinfo.bpf.h"
+#include "preempt.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -97,8 +98,7 @@ static __always_inline void fill_call(struct call *call, struct pt_regs *ctx)
 		call->flags |= EVENT_FAULT;
 }
 
-SEC("uprobe")
-int getaddrinfo_enter(struct pt_regs *ctx)
+static __noinline int enter_call(struct pt_regs *ctx)
 {
 	struct call_stack empty = {}, *stack;
 	struct event_account *account;
@@ -158,6 +158,15 @@ int getaddrinfo_enter(struct pt_regs *ctx)
 full:
 	__sync_fetch_and_add(&account->produced, 1);
 	event_lost(account, LOST_INFLIGHT_FULL);
+	return 0;
+}
+
+SEC("uprobe")
+int getaddrinfo_enter(struct pt_regs *ctx)
+{
+	preempt_disable();
+	enter_call(ctx);
+	preempt_enable();
 	return 0;
 }
 
@@ -234,8 +243,7 @@ static __noinline int send_call(struct pt_regs *ctx, struct call *call,
 	return 0;
 }
 
-SEC("uretprobe")
-int getaddrinfo_return(struct pt_regs *ctx)
+static __noinline int leave_call(struct pt_regs *ctx)
 {
 	struct call_key key = {.task = bpf_get_current_task()};
 	struct call_stack *stack = bpf_map_lookup_elem(&call_stacks, &key.task);
@@ -265,6 +273,15 @@ int getaddrinfo_return(struct pt_regs *ctx)
 	bpf_map_delete_elem(&calls, &key);
 	if (depth == 1)
 		bpf_map_delete_elem(&call_stacks, &key.task);
+	return 0;
+}
+
+SEC("uretprobe")
+int getaddrinfo_return(struct pt_regs *ctx)
+{
+	preempt_disable();
+	leave_call(ctx);
+	preempt_enable();
 	return 0;
 }
 

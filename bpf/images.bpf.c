@@ -11,6 +11,7 @@
 
 #include "image_notice.h"
 #include "event.bpf.h"
+#include "preempt.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -293,14 +294,22 @@ int images_exec(void *ctx)
  * The dynamic linker calls an empty function for debuggers before and after it maps libraries: <link.h>, r_brk. A program on sys_exit
  * would see mmap(2) instead, but costs every system call of the host about 100 ns.
  */
-SEC("uprobe")
-int images_linked(void *ctx)
+static __noinline int look_linked(void)
 {
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 	__u64 now = bpf_ktime_get_boot_ns();
 
 	if (look_current(now, NOTICE_FILE))
 		bpf_map_update_elem(&linked, &tgid, &now, BPF_ANY);
+	return 0;
+}
+
+SEC("uprobe")
+int images_linked(void *ctx)
+{
+	preempt_disable();
+	look_linked();
+	preempt_enable();
 	return 0;
 }
 

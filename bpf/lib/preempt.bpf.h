@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Uprobe programs can be preempted (6.0, 8c7dcb84e3b7, "bpf: implement sleepable uprobes by chaining gps"). That is no harm to what
+ * they hold by a claim, but since 6.13 (e00931c02568, "bpf: Enable private stack for eligible subprogs") a program's stack may be
+ * the CPU's, not the task's: the kernel takes them for kprobes, which are never entered twice on one CPU. Two threads then write
+ * over each other's variables. So the outermost function of such a program has no variables, and does the rest in a function of
+ * its own, in between these two (6.10, fc7566ad0a82, "bpf: Introduce bpf_preempt_[disable,enable] kfuncs").
+ */
+#ifndef RINGSIDE_PREEMPT_BPF_H
+#define RINGSIDE_PREEMPT_BPF_H
+
+#include <bpf/bpf_helpers.h>
+
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+
+static __always_inline void preempt_disable(void)
+{
+	if (bpf_ksym_exists(bpf_preempt_disable))
+		bpf_preempt_disable();
+}
+
+static __always_inline void preempt_enable(void)
+{
+	if (bpf_ksym_exists(bpf_preempt_disable))
+		bpf_preempt_enable();
+}
+
+#endif
