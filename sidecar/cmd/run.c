@@ -201,6 +201,22 @@ static uint64_t unacknowledged(const struct run *run, const struct session_accou
 	return count;
 }
 
+/* Runs of programs that the kernel skipped: for events in scope or not, so this is the most that can be missing. */
+static size_t put_missed(const struct session_account *account, char *line, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < account->probe_count; i++) {
+		const struct session_probe *probe = &account->probes[i];
+
+		if (probe->prog_missed)
+			used += (size_t)snprintf(line + used, size - used, " %s_missed=%llu",
+						 probe->name,
+						 (unsigned long long)probe->prog_missed);
+	}
+	return used;
+}
+
 static void log_done(const struct run *run, const struct session_account *account)
 {
 	const uint64_t left = unacknowledged(run, account);
@@ -222,6 +238,7 @@ static void log_done(const struct run *run, const struct session_account *accoun
 					 (unsigned long long)probe->produced, probe->name,
 					 (unsigned long long)lost);
 	}
+	used += put_missed(account, line + used, sizeof(line) - used);
 	for (uint32_t i = 0; i < SESSION_STREAMS; i++)
 		used += (size_t)snprintf(line + used, sizeof(line) - used,
 					 " stream%u_taken=%llu stream%u_acknowledged=%llu", i,
