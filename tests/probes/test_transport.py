@@ -118,7 +118,8 @@ def test_a_small_perf_buffer_loses_and_says_so(sidecar, run, cgroup, transport):
     assert done["write_produced"] == calls(report)
     assert done["write_lost"] > 0
     # The kernel tells of its losses with the next record that fits: what was lost last is never told.
-    assert 0 < int(side.messages("perf buffers were full")[0]["kernel_lost"]) <= done["write_lost"]
+    told = [int(line["kernel_lost"]) for line in side.messages("perf buffers were full")]
+    assert len(told) <= 1 and sum(told) <= done["write_lost"]
 
 
 @pytest.mark.parametrize("transport", PERF)
