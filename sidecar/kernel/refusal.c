@@ -31,13 +31,13 @@ const char *refusal_explain(int err, const char **ret_todo)
 		*ret_todo = "raise the limit of open files (ulimit -n)";
 		return strerror(-err);
 	}
+	privileges_read(&privileges);
+	if (err == -EPERM && privileges.bpf != BPF_REACHED)
+		return bpf_access_explain(privileges.bpf, ret_todo);
 	if (access("/sys/kernel", F_OK)) {
 		*ret_todo = "mount sysfs at /sys";
 		return "the kernel's types are read from /sys/kernel/btf, and /sys is not mounted";
 	}
-	privileges_read(&privileges);
-	if (err == -EPERM && privileges.bpf != BPF_REACHED)
-		return bpf_access_explain(privileges.bpf, ret_todo);
 	/* It takes helpers away: by the kernel's age that is EPERM, EACCES or EINVAL. */
 	if (strcmp(privileges.lockdown, "confidentiality") == 0) {
 		*ret_todo = "boot with lockdown=integrity, or without lockdown";
