@@ -52,7 +52,7 @@ def observed(cgroup):
     command = ["taskset", "-c", "1", BUILD / "ringside", "run", "--scope", f"cgroup:{cgroup}", "--probe", "write", "--format", "none"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
-        if "msg=ready" not in process.stderr.readline():
+        if not any("msg=ready" in line for line in iter(process.stderr.readline, "")):
             sys.exit("ringside did not get ready")
         yield
     finally:

@@ -245,7 +245,7 @@ def test_where_addresses_are_hidden_there_are_no_kernel_stacks(binary, run, cgro
         [*command, "run", *scope, "--format", "json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as side:
         try:
-            assert "msg=ready" in side.stderr.readline()
+            assert any("msg=ready" in line for line in iter(side.stderr.readline, ""))
             run("hot_chain", 1, "--kernel", gate=True).open_gate(cgroup).finish()
             side.terminate()
             out, _ = side.communicate(timeout=30)
