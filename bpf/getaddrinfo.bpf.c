@@ -135,15 +135,11 @@ static __noinline int enter_call(struct pt_regs *ctx)
 	stack->depth = depth;
 	if (depth >= NESTED)
 		goto full;
-	if (bpf_map_pop_elem(&scratch_free, &slot)) {
+	call = (struct call *)scratch_claim(&slot);
+	if (!call) {
 		__sync_fetch_and_add(&account->produced, 1);
 		event_lost(account, LOST_SCRATCH);
 		return 0;
-	}
-	call = bpf_map_lookup_elem(&scratches, &slot);
-	if (!call) {
-		scratch_release(slot);
-		goto full;
 	}
 	fill_call(call, ctx);
 	key.depth = depth;

@@ -133,20 +133,30 @@ static __always_inline __u64 event_wake_flags(struct event_account *account, __u
 	return BPF_RB_NO_WAKEUP;
 }
 
+static __always_inline struct scratch *scratch_claim(__u32 *ret_slot)
+{
+	if (bpf_map_pop_elem(&scratch_free, ret_slot))
+		return NULL;
+	return bpf_map_lookup_elem(&scratches, ret_slot);
+}
+
+static __always_inline void scratch_release(__u32 slot)
+{
+	bpf_map_push_elem(&scratch_free, &slot, 0);
+}
+
 /* Without a free slot the name stays unknown until the next record. */
 static __noinline void event_name_cgroup(const void *task, const struct cgroup_key *key)
 {
 	struct cgroup_name *name;
 	__u32 slot;
 
-	if (bpf_map_pop_elem(&scratch_free, &slot))
+	name = (struct cgroup_name *)scratch_claim(&slot);
+	if (!name)
 		return;
-	name = bpf_map_lookup_elem(&scratches, &slot);
-	if (name) {
-		cgroup_names_read(cgroup_of(task, (__u32)key->hierarchy), name);
-		bpf_map_update_elem(&cgroup_names, key, name, BPF_ANY);
-	}
-	bpf_map_push_elem(&scratch_free, &slot, 0);
+	cgroup_names_read(cgroup_of(task, (__u32)key->hierarchy), name);
+	bpf_map_update_elem(&cgroup_names, key, name, BPF_ANY);
+	scratch_release(slot);
 }
 
 /* The names of the cgroups that records carry are kept for the reader: looked up where a CPU's records change cgroup. */
@@ -197,18 +207,6 @@ static __always_inline void event_fill(struct event_header *header, __u16 kind, 
 {
 	event_fill_header(header, kind, length, match);
 	event_note_cgroup(match);
-}
-
-static __always_inline struct scratch *scratch_claim(__u32 *ret_slot)
-{
-	if (bpf_map_pop_elem(&scratch_free, ret_slot))
-		return NULL;
-	return bpf_map_lookup_elem(&scratches, ret_slot);
-}
-
-static __always_inline void scratch_release(__u32 slot)
-{
-	bpf_map_push_elem(&scratch_free, &slot, 0);
 }
 
 /* What a record is like, as far as `auto` chooses by it; a literal. */
