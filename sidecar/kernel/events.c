@@ -30,8 +30,7 @@ struct events {
 	size_t wakeups_size;
 	struct percpu accounts;
 	uint64_t taken[PROBES];
-	uint64_t *
-		no_buffer; /* of each CPU: records that found no perf buffer, when we looked last */
+	struct perf_unbuffered *unbuffered; /* of each CPU */
 	struct cgroup_cache *cgroups;
 };
 
@@ -151,8 +150,8 @@ int events_new(const struct events_config *config, struct events **ret_events,
 		goto out;
 	events->cgroups =
 		cgroup_cache_new(events->map[MAP_NAMES], events->map[MAP_LAST], CGROUP_NAMES);
-	events->no_buffer = calloc(events->accounts.cpus, sizeof(*events->no_buffer));
-	err = events->cgroups && events->no_buffer ? 0 : -ENOMEM;
+	events->unbuffered = calloc(events->accounts.cpus, sizeof(*events->unbuffered));
+	err = events->cgroups && events->unbuffered ? 0 : -ENOMEM;
 out:
 	if (err)
 		events_free(events);
@@ -169,7 +168,7 @@ void events_free(struct events *events)
 		ringbuf_reader_free(events->ringbufs[i]);
 		perf_reader_free(events->perfs[i]);
 	}
-	free(events->no_buffer);
+	free(events->unbuffered);
 	if (events->wakeups)
 		munmap(events->wakeups, events->wakeups_size);
 	percpu_done(&events->accounts);
@@ -300,40 +299,32 @@ bool events_pending(const struct events *events)
 	return false;
 }
 
-/* Records of this CPU that found no perf buffer, of all probes. */
-static void add_no_buffer(struct events *events, uint64_t *counts)
+/* Counts, for each CPU, the records of all probes that found no perf buffer. */
+static void count_unbuffered(struct events *events)
 {
+	const size_t cpus = events->accounts.cpus;
+
+	for (size_t cpu = 0; cpu < cpus; cpu++)
+		events->unbuffered[cpu] =
+			(struct perf_unbuffered){.before = events->unbuffered[cpu].now};
 	for (uint32_t probe = 0; probe < PROBES; probe++) {
 		if (percpu_read(&events->accounts, &probe))
 			continue;
-		for (size_t cpu = 0; cpu < events->accounts.cpus; cpu++) {
+		for (size_t cpu = 0; cpu < cpus; cpu++) {
 			const struct event_account *account = percpu_value(&events->accounts, cpu);
 
-			counts[cpu] += account->lost[LOST_NO_CPU_BUFFER];
+			events->unbuffered[cpu].now += account->lost[LOST_NO_CPU_BUFFER];
 		}
 	}
 }
 
 void events_refresh(struct events *events)
 {
-	const size_t cpus = events->accounts.cpus;
-	uint64_t *counts;
-	uint8_t *lost;
-
 	if (!events_must_poll(events))
 		return;
-	counts = calloc(cpus, sizeof(*counts));
-	lost = calloc(cpus, sizeof(*lost));
-	if (counts && lost) {
-		add_no_buffer(events, counts);
-		for (size_t cpu = 0; cpu < cpus; cpu++)
-			lost[cpu] = counts[cpu] > events->no_buffer[cpu];
-		memcpy(events->no_buffer, counts, cpus * sizeof(*counts));
-		for (uint32_t i = 0; i < RINGS; i++)
-			(void)perf_reader_refresh(events->perfs[i], lost);
-	}
-	free(counts);
-	free(lost);
+	count_unbuffered(events);
+	for (uint32_t i = 0; i < RINGS; i++)
+		(void)perf_reader_refresh(events->perfs[i], events->unbuffered);
 }
 
 uint64_t events_kernel_lost(const struct events *events)

@@ -17,6 +17,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "kernel/perf_reader.h"
 #include "kernel/refusal.h"
 #include "kernel/uprobe.h"
 
@@ -117,19 +118,6 @@ static int try_map(enum bpf_map_type type, uint32_t key, uint32_t value, uint32_
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = flags);
 
 	return close_if_open(bpf_map_create(type, "ringside_try", key, value, entries, &options));
-}
-
-static int try_perf_output(void)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_BPF_OUTPUT,
-		.sample_type = PERF_SAMPLE_RAW,
-	};
-	const long fd = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? -errno : close_if_open((int)fd);
 }
 
 static int try_test_run(void)
@@ -271,7 +259,7 @@ void features_probe(struct features *ret_features)
 
 	probe_by_btf(&features);
 	features.err[FEATURE_RINGBUF] = try_map(BPF_MAP_TYPE_RINGBUF, 0, 0, page, 0);
-	features.err[FEATURE_PERF_OUTPUT] = try_perf_output();
+	features.err[FEATURE_PERF_OUTPUT] = perf_reader_try();
 	features.err[FEATURE_MMAP_ARRAY] = try_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE);
 	features.err[FEATURE_TEST_RUN] = try_test_run();
 	features.err[FEATURE_MISSES] = try_misses();

@@ -43,7 +43,7 @@ struct perf_reader {
 	_Alignas(8) uint8_t sample[SAMPLE_MAX + 1];
 };
 
-static int open_event(const struct perf_reader *reader, size_t cpu)
+static int open_event(size_t cpu, uint32_t wakeup_bytes)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -51,12 +51,12 @@ static int open_event(const struct perf_reader *reader, size_t cpu)
 		.config = PERF_COUNT_SW_BPF_OUTPUT,
 		.sample_type = PERF_SAMPLE_RAW,
 		.sample_period = 1,
-		.watermark = reader->config.wakeup_bytes > 1,
+		.watermark = wakeup_bytes > 1,
 	};
 	long fd;
 
 	if (attr.watermark)
-		attr.wakeup_watermark = reader->config.wakeup_bytes;
+		attr.wakeup_watermark = wakeup_bytes;
 	else
 		attr.wakeup_events = 1;
 	fd = syscall(SYS_perf_event_open, &attr, -1, (int)cpu, -1, PERF_FLAG_FD_CLOEXEC);
@@ -81,7 +81,7 @@ static int open_buffer(struct perf_reader *reader, size_t cpu)
 	void *memory;
 	int err;
 
-	buffer->fd = open_event(reader, cpu);
+	buffer->fd = open_event(cpu, reader->config.wakeup_bytes);
 	if (buffer->fd < 0) {
 		err = buffer->fd;
 		buffer->fd = -1;
@@ -102,6 +102,18 @@ fail:
 	err = -errno;
 	close_buffer(reader, buffer);
 	return err;
+}
+
+int perf_reader_try(void)
+{
+	int fd = -ENODEV;
+
+	for (size_t cpu = 0; cpu < percpu_cpus() && fd == -ENODEV; cpu++)
+		fd = open_event(cpu, 1);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
 }
 
 int perf_reader_new(const struct perf_reader_config *config, struct perf_reader **ret_reader)
@@ -158,14 +170,15 @@ static uint64_t head_of(const struct cpu_buffer *buffer)
 }
 
 /* A CPU that was offline has its buffer back only when it is opened anew, and that only when the old one is empty. */
-int perf_reader_refresh(struct perf_reader *reader, const uint8_t *lost)
+int perf_reader_refresh(struct perf_reader *reader, const struct perf_unbuffered *unbuffered)
 {
 	for (size_t cpu = 0; cpu < reader->cpus; cpu++) {
 		struct cpu_buffer *buffer = &reader->buffers[cpu];
 		int err;
 
 		if (buffer->fd >= 0) {
-			if (!lost || !lost[cpu] || head_of(buffer) != buffer->cursors->data_tail)
+			if (!unbuffered || unbuffered[cpu].now == unbuffered[cpu].before ||
+			    head_of(buffer) != buffer->cursors->data_tail)
 				continue;
 			close_buffer(reader, buffer);
 		}

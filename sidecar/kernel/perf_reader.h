@@ -17,6 +17,11 @@
 
 struct perf_reader;
 
+/* Of one CPU: records that found no buffer, when it was looked at before and now. */
+struct perf_unbuffered {
+	uint64_t before, now;
+};
+
 struct perf_reader_config {
 	int map_fd; /* BPF_MAP_TYPE_PERF_EVENT_ARRAY with an entry for each possible CPU */
 	uint32_t ring;
@@ -26,6 +31,8 @@ struct perf_reader_config {
 	void *context;
 };
 
+/* Whether such buffers can be had: of a CPU that is online. */
+int perf_reader_try(void);
 int perf_reader_new(const struct perf_reader_config *config, struct perf_reader **ret_reader);
 void perf_reader_free(struct perf_reader *reader);
 
@@ -33,8 +40,8 @@ void perf_reader_free(struct perf_reader *reader);
 int perf_reader_fd(const struct perf_reader *reader);
 /* Takes what is older than the window. Returns the number of records. */
 size_t perf_reader_drain(struct perf_reader *reader);
-/* Opens the buffers of CPUs that are online and have none, or (bit `cpu` of `lost`, a byte a CPU) lost theirs. */
-int perf_reader_refresh(struct perf_reader *reader, const uint8_t *lost);
+/* Opens the buffers of CPUs that are online and have none, or whose entry of `unbuffered` (NULL: none) has grown. */
+int perf_reader_refresh(struct perf_reader *reader, const struct perf_unbuffered *unbuffered);
 /* Records that the kernel itself says it had no room for (PERF_RECORD_LOST): to compare, BPF has counted them already. */
 uint64_t perf_reader_kernel_lost(const struct perf_reader *reader);
 

@@ -92,8 +92,7 @@ static int profile_start(const struct probe_setup *setup, void **ret_state, char
 		 state->kallsyms ? "" : ",no_kernel_stack");
 out:
 	if (err) {
-		log_line(LOG_ERROR, "cannot start probe", "probe", "profile", "step", what, "why",
-			 strerror(-err), "do", "see ringside check --probe profile", NULL);
+		probe_refused("profile", what, err);
 		profile_stop(state);
 	}
 	return err;
