@@ -52,32 +52,15 @@ static const struct option_def table[] = {
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };
 
-/* The value of k8s.pod.uid, borrowed; NULL: not given. */
-static int find_pod_uid(const struct option_list *list, const char **ret_uid)
-{
-	*ret_uid = NULL;
-	for (size_t i = 0; i < list->count; i++) {
-		const char *equals = strchr(list->value[i], '=');
-
-		if (!equals || equals == list->value[i])
-			return choice_wrong("--attribute", list->value[i], "not KEY=VALUE",
-					    "give a key, =, and a value");
-		if (strncmp(list->value[i], "k8s.pod.uid=", 12) == 0)
-			*ret_uid = equals + 1;
-	}
-	return 0;
-}
-
 /*
  * A scope that was given and is wrong is a wrong call; one that can't be found out is a line of the
  * report.
  */
 static int find_scope(const struct check_options *options, struct check_question *question)
 {
-	const char *uid;
-	int err;
+	const char *uid = attribute_value(&options->attribute, "k8s.pod.uid");
+	int err = choose_attributes(&options->attribute);
 
-	err = find_pod_uid(&options->attribute, &uid);
 	if (err)
 		return err;
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,

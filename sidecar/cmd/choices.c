@@ -2,9 +2,11 @@
 #include "cmd/choices.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "kernel/transport.h"
 #include "probes/probe.h"
 
@@ -32,6 +34,41 @@ int choose_probes(const struct option_list *list, uint32_t *ret_enabled)
 		enabled |= (uint32_t)probes[i].by_default << i;
 	*ret_enabled = enabled;
 	return 0;
+}
+
+/* The value of the first of `count` attributes whose key is the text before `=` (or the end) of `key`. */
+static const char *find_value(const struct option_list *list, size_t count, const char *key)
+{
+	const size_t length = strcspn(key, "=");
+
+	for (size_t i = 0; i < count; i++) {
+		if (!strncmp(list->value[i], key, length) && list->value[i][length] == '=')
+			return list->value[i] + length + 1;
+	}
+	return NULL;
+}
+
+int choose_attributes(const struct option_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *attribute = list->value[i], *equals = strchr(attribute, '=');
+
+		if (!equals || equals == attribute)
+			return choice_wrong("--attribute", attribute, "not KEY=VALUE",
+					    "give a key, =, and a value");
+		if (!utf8_valid(attribute, strlen(attribute)))
+			return choice_wrong("--attribute", attribute, "not UTF-8",
+					    "write it in UTF-8");
+		if (find_value(list, i, attribute))
+			return choice_wrong("--attribute", attribute, "that key was given before",
+					    "give each key once");
+	}
+	return 0;
+}
+
+const char *attribute_value(const struct option_list *list, const char *key)
+{
+	return find_value(list, list->count, key);
 }
 
 /* A power of two that is at least `least`; the error names the nearest. */

@@ -16,6 +16,7 @@
 #include "base/options.h"
 #include "base/standard.h"
 #include "cmd/commands.h"
+#include "cmd/trouble.h"
 #include "net/conn.h"
 #include "net/health.h"
 #include "probes/probe.h"
@@ -230,10 +231,7 @@ static void open_health(struct collect *collect)
 
 	if (fd >= 0 && !watch_fd(collect, &collect->health_watch, fd, health_ready))
 		return;
-	log_line(LOG_WARN, "health can't be asked for", "why",
-		 fd == -EADDRINUSE ? "another collector of this mount namespace answers"
-				   : strerror(fd < 0 ? -fd : ENOMEM),
-		 NULL);
+	trouble_health(fd < 0 ? fd : -ENOMEM, "collector");
 }
 
 /* The soft limit of open files is a matter of habit; the hard one is the machine's word. */

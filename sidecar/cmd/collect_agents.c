@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cmd/collect.h"
+#include "cmd/trouble.h"
 #include "net/conn.h"
 #include "probes/probe.h"
 #include "wire/capture.h"
@@ -85,11 +86,7 @@ static void capture(struct collect *collect, struct agent *agent, const struct s
 			     buf_length(&origin->hello));
 	if (!err)
 		err = capture_frame(collect->capture, frame->data, frame->length);
-	if (err && !collect->capture_failed)
-		log_line(LOG_WARN, "the capture falls behind", "why", strerror(-err), "do",
-			 "give it a file on a disk with room; frames that do not fit are left out",
-			 NULL);
-	collect->capture_failed = collect->capture_failed || err;
+	trouble_capture(err, &collect->capture_failed);
 }
 
 static int frame_came(void *context, struct agent *agent, const struct session_frame *frame,

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "cmd/trouble.h"
 #include "kernel/events.h"
 #include "kernel/percpu.h"
 #include "kernel/scope_watch.h"
@@ -32,11 +33,7 @@ static void capture(struct reader *reader)
 		return;
 	err = capture_frame(reader->config.capture, buf_head(&reader->out),
 			    buf_length(&reader->out));
-	if (err && !reader->said_capture)
-		log_line(LOG_WARN, "the capture falls behind", "why", strerror(-err), "do",
-			 "give it a file on a disk with room; frames that do not fit are left out",
-			 NULL);
-	reader->said_capture |= err != 0;
+	trouble_capture(err, &reader->said_capture);
 }
 
 static bool push(struct reader *reader, bool (*to_queue)(struct queue *, const uint8_t *, size_t))

@@ -19,6 +19,7 @@
 #include "cmd/identity.h"
 #include "cmd/local.h"
 #include "cmd/reader.h"
+#include "cmd/trouble.h"
 #include "kernel/drop.h"
 #include "kernel/features.h"
 #include "kernel/privileges.h"
@@ -39,7 +40,8 @@ struct run {
 	struct reader *reader;
 	struct sender *sender;
 	struct local *local;
-	int signal_fd, health_fd;
+	int signal_fd, health_fd; /* health_fd below 0: somebody else has its name */
+	uint64_t health_due_ns;	  /* when to try for it again */
 };
 
 static void make_hello(struct run *run)
@@ -48,7 +50,7 @@ static void make_hello(struct run *run)
 
 	memcpy(run->attributes, run->plan.attributes, sizeof(run->plan.attributes));
 	hello->attribute_count = run->plan.attribute_count;
-	if (!run->plan.has_host_name)
+	if (!attribute_value(&run->plan.options.attribute, "host.name"))
 		run->attributes[hello->attribute_count++] = (struct session_attribute){
 			.key = {"host.name", 9},
 			.value = {run->identity.host, strlen(run->identity.host)},
@@ -163,6 +165,17 @@ static void tell_removed_scopes(const struct run *run)
 	}
 }
 
+/* Once a second: whoever had the name may have ended. */
+static void listen_again(struct run *run)
+{
+	const uint64_t now = clock_monotonic_ns();
+
+	if (run->health_fd >= 0 || now < run->health_due_ns)
+		return;
+	run->health_fd = health_listen("run");
+	run->health_due_ns = now + 1000000000;
+}
+
 /* Until a signal comes (0) or stdout fails (-EPIPE). */
 static int serve(struct run *run)
 {
@@ -179,9 +192,8 @@ static int serve(struct run *run)
 			return -errno;
 		reader_work(run->reader);
 		tell_removed_scopes(run);
-		if (run->health_fd < 0)
-			fds[2].fd = run->health_fd =
-				health_listen("run"); /* the other one may have ended */
+		listen_again(run);
+		fds[2].fd = run->health_fd;
 		if (fds[2].revents)
 			health_serve(run->health_fd, true);
 		if (fds[3].revents)
@@ -356,11 +368,7 @@ static int run_all(struct run *run)
 	}
 	run->health_fd = health_listen("run");
 	if (run->health_fd < 0)
-		log_line(LOG_WARN, "health can't be asked for", "why",
-			 run->health_fd == -EADDRINUSE
-				 ? "another sidecar of this mount namespace answers"
-				 : strerror(-run->health_fd),
-			 NULL);
+		trouble_health(run->health_fd, "sidecar");
 	reader_ready(run->reader);
 	drop_privileges(run);
 	log_ready(run);

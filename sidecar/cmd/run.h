@@ -36,7 +36,6 @@ struct run_plan {
 	struct session_attribute
 		attributes[SESSION_ATTRIBUTES]; /* borrowed from argv and the environment */
 	size_t attribute_count;
-	bool has_host_name; /* among the attributes */
 };
 
 /* 0; 1: help was printed; 2: a wrong call; or 3: the machine refuses. The last two are logged. */

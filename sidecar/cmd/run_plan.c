@@ -79,42 +79,23 @@ static const struct option_def run_table[] = {
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
 };
 
-static bool has_key(const struct run_plan *plan, const char *key, size_t length)
-{
-	for (size_t i = 0; i < plan->attribute_count; i++) {
-		const struct session_text *other = &plan->attributes[i].key;
-
-		if (other->length == length && !memcmp(other->data, key, length))
-			return true;
-	}
-	return false;
-}
-
 static int plan_attributes(struct run_plan *plan)
 {
 	const struct option_list *list = &plan->options.attribute;
+	const int err = choose_attributes(list);
 	size_t bytes = 0;
 
+	if (err)
+		return err;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *equals = strchr(list->value[i], '=');
 
-		if (!equals || equals == list->value[i])
-			return choice_wrong("--attribute", list->value[i], "not KEY=VALUE",
-					    "give a key, =, and a value");
-		if (!utf8_valid(list->value[i], strlen(list->value[i])))
-			return choice_wrong("--attribute", list->value[i], "not UTF-8",
-					    "write it in UTF-8");
-		if (has_key(plan, list->value[i], (size_t)(equals - list->value[i])))
-			return choice_wrong("--attribute", list->value[i],
-					    "that key was given before", "give each key once");
+		bytes += strlen(list->value[i]);
 		plan->attributes[plan->attribute_count++] = (struct session_attribute){
 			.key = {list->value[i], (size_t)(equals - list->value[i])},
 			.value = {equals + 1, strlen(equals + 1)},
 		};
 	}
-	plan->has_host_name = has_key(plan, "host.name", 9);
-	for (size_t i = 0; i < list->count; i++)
-		bytes += strlen(list->value[i]);
 	if (bytes > ATTRIBUTES_MAX)
 		return choice_wrong("--attribute", list->value[list->count - 1],
 				    "all attributes together are longer than 3000 bytes",
@@ -195,18 +176,12 @@ static int plan_scope(struct run_plan *plan)
 {
 	const struct run_options *options = &plan->options;
 	struct scope_error error = {0};
-	char pod_uid[64] = "";
+	const char *pod_uid = attribute_value(&options->attribute, "k8s.pod.uid");
 	int err;
 
-	for (size_t i = 0; i < plan->attribute_count; i++) {
-		const struct session_attribute *a = &plan->attributes[i];
-
-		if (a->key.length == 11 && !memcmp(a->key.data, "k8s.pod.uid", 11))
-			snprintf(pod_uid, sizeof(pod_uid), "%s", (const char *)a->value.data);
-	}
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, pod_uid[0] ? pod_uid : NULL, &plan->scope,
-			    &error);
+			    options->exclude.count, pod_uid && *pod_uid ? pod_uid : NULL,
+			    &plan->scope, &error);
 	if (!err)
 		return 0;
 	scope_refused(&error, err);

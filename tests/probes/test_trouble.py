@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that fill up, limits, names that are taken: said as what they are."""
 
-import os
 import re
 import subprocess
 import sys
@@ -51,16 +50,15 @@ def test_a_file_size_limit_is_told_like_a_full_disk(binary, run, cgroup, tmp_pat
     assert "File too large" in process.stderr.read()
 
 
-def test_each_attribute_is_there_once(sidecar, run, cgroup, binary):
+def test_each_attribute_is_there_once(sidecar, binary, tmp_path):
     refused = subprocess.run(
         [binary, "run", "--scope", "host", "--attribute", "a=1", "--attribute", "a=2"], capture_output=True, text=True
     )
     assert refused.returncode == 2 and "given before" in refused.stderr
-    path = f"/tmp/ringside-attributes-{os.getpid()}"
+    path = tmp_path / "frames"
     side = sidecar("--attribute", "host.name=mine", "--capture", path, probe="process")
     side.stop()
     frames = subprocess.run([binary, "cat", "--frames", path], capture_output=True, text=True, check=True).stdout
-    os.unlink(path)
     assert "mine" in frames and frames.count("host.name") == 1, frames
 
 
