@@ -68,7 +68,7 @@ DEPS_BUILT := $(DEPS)/built/all
 
 deps: $(DEPS_BUILT) ## Fetch, verify and build the pinned libraries
 
-$(DEPS_BUILT): container/deps.lock container/deps.sh
+$(DEPS_BUILT): container/deps.lock container/deps.sh container/apt.sh
 	$(say) DEPS $(DEPS)
 	$(Q)container/deps.sh fetch $(DEPS)
 	$(Q)container/deps.sh build $(DEPS)

@@ -22,20 +22,11 @@ die() {
 	exit 1
 }
 
-# The Debian mirror that this machine's apt is set up with.
-mirror() {
-	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
-		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
-}
+# shellcheck source=container/apt.sh
+. "$here/apt.sh"
 
-private_apt() {
-	local uri
-	uri=$(mirror)
-	[ -n "$uri" ] || die "apt knows no Debian mirror; run 'apt-get update' (make setup does) and try again"
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-	printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite" >"$apt/sources.list"
-	apt_options=(-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
-		-o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root)
+source_apt() {
+	private_apt "$apt" "deb-src [signed-by=$keyring]" "$suite"
 	apt-get -qq "${apt_options[@]}" update ||
 		die "cannot read the $suite source index from the configured mirror"
 }
@@ -62,7 +53,7 @@ fetch_one() {
 		printf '%s %s %s %s\n' "$name" "$version" "$file" "$sum" >>"$manifest.new"
 		return
 	fi
-	[ -d "$apt/lists" ] && [ -n "${apt_options+set}" ] || private_apt
+	[ -d "$apt/lists" ] && [ -n "${apt_options+set}" ] || source_apt
 	rm -rf "$src/incoming"
 	mkdir -p "$src/incoming"
 	if (cd "$src/incoming" &&

@@ -15,28 +15,18 @@ die() {
 	exit 1
 }
 
-# The Debian mirror that this machine's apt is set up with.
-mirror() {
-	apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
-		awk '$1 == "Debian" && $2 !~ /security/ { print $2; exit }'
-}
+. "$(dirname "$0")/../../container/apt.sh"
 
-private_apt() {
-	local uri
-	uri=$(mirror)
-	[ -n "$uri" ] || die "apt knows no Debian mirror; run 'apt-get update' (make setup-test does) and try again"
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-	printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite" >"$apt/sources.list"
-	options=(-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null
-		-o Dir::State::Lists="$apt/lists" -o Dir::State::Status=/dev/null -o Dir::Cache="$apt/cache"
-		-o APT::Sandbox::User=root)
-	apt-get -qq "${options[@]}" update >"$apt/log" 2>&1 ||
+kernel_apt() {
+	private_apt "$apt" "deb [arch=amd64 signed-by=$keyring]" "$suite"
+	apt_options+=(-o Dir::State::Status=/dev/null)
+	apt-get -qq "${apt_options[@]}" update >"$apt/log" 2>&1 ||
 		die "cannot read the index of $suite from the configured mirror: $(tail -n 1 "$apt/log")"
 }
 
 # The first package that PACKAGE depends on whose name begins so; nothing where there is none.
 dependency() {
-	apt-cache "${options[@]}" depends --important "$1" | awk -v name="Depends: $2" 'index($0, name) { print $2; exit }'
+	apt-cache "${apt_options[@]}" depends --important "$1" | awk -v name="Depends: $2" 'index($0, name) { print $2; exit }'
 }
 
 # From 7.x on the image package is empty: what was in it is in linux-binary-*.
@@ -54,10 +44,10 @@ mkdir -p "$1/$suite"
 out=$(cd "$1/$suite" && pwd)
 apt=$out/apt
 if [ ! -f "$out/vmlinuz" ]; then
-	private_apt
+	kernel_apt
 	package=$(kernel_package)
 	rm -rf "$out/incoming" && mkdir -p "$out/incoming"
-	(cd "$out/incoming" && apt-get -qq "${options[@]}" download "$package") >"$apt/log" 2>&1 ||
+	(cd "$out/incoming" && apt-get -qq "${apt_options[@]}" download "$package") >"$apt/log" 2>&1 ||
 		die "cannot fetch $package of $suite: $(tail -n 1 "$apt/log")"
 	# boot/vmlinuz-VERSION, or usr/lib/modules/VERSION/vmlinuz
 	dpkg-deb --fsys-tarfile "$out"/incoming/*.deb |
