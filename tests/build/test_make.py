@@ -44,7 +44,8 @@ def test_the_binary_is_static_stripped_and_small():
 
 
 def test_a_wrong_sum_stops_the_fetch_and_names_file_expected_and_found(tmp_path):
-    shutil.copy(ROOT / "container/deps.sh", tmp_path)
+    for script in ("deps.sh", "apt.sh"):
+        shutil.copy(ROOT / "container" / script, tmp_path)
     lock = (ROOT / "container/deps.lock").read_text()
     name, version, tarball, good = next(line for line in lock.splitlines() if line and line[0] != "#").split()
     bad = "0" * 64
