@@ -34,6 +34,9 @@ const char *refusal_explain(int err, const char **ret_todo)
 	privileges_read(&privileges);
 	if (err == -EPERM && privileges.bpf != BPF_REACHED)
 		return bpf_access_explain(privileges.bpf, ret_todo);
+	if (err == -EPERM && !privileges_have(&privileges, CAP_BPF))
+		return bpf_access_explain(
+			privileges.initial_user_ns ? BPF_NO_CAPABILITY : BPF_NO_USER_NS, ret_todo);
 	if (access("/sys/kernel", F_OK)) {
 		*ret_todo = "mount sysfs at /sys";
 		return "the kernel's types are read from /sys/kernel/btf, and /sys is not mounted";
