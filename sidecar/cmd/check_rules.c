@@ -95,7 +95,11 @@ static void check_transport(struct findings *findings)
 		return;
 	if (err) {
 		check_add(findings->report, "requirement", "transport", CHECK_NO,
-			  by_perf ? "grant CAP_PERFMON, or take --transport ringbuf"
+			  by_perf ? findings->privileges.perf_by_admin
+					    ? "grant CAP_SYS_ADMIN (kernel.perf_event_paranoid is "
+					      "above "
+					      "2), or take --transport ringbuf"
+					    : "grant CAP_PERFMON, or take --transport ringbuf"
 				  : "take --transport perf-heap",
 			  "%s is refused: %s", transport_name(asked), error_text(err));
 		findings_lack(findings, ALL, "transport");

@@ -40,6 +40,8 @@ const char *reader_how(const struct reader *reader);
 const char *reader_transports(const struct reader *reader);
 /* NULL: the transport is as asked for. */
 const char *reader_transport_why(const struct reader *reader);
+/* Whether it opens perf events on CPUs that come online. */
+bool reader_opens_perf(const struct reader *reader);
 /* Tells the probes that records are taken from now on (the snapshot begins). */
 void reader_ready(struct reader *reader);
 

@@ -223,6 +223,11 @@ const char *reader_transports(const struct reader *reader)
 	return reader->transports;
 }
 
+bool reader_opens_perf(const struct reader *reader)
+{
+	return events_must_poll(reader->events) || reader->config.enabled & 1u << PROBE_PROFILE;
+}
+
 const char *reader_transport_why(const struct reader *reader)
 {
 	return events_transport(reader->events) == reader->config.transport.transport

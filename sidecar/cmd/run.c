@@ -315,8 +315,9 @@ static int finish(struct run *run)
 }
 
 /*
- * What the reader needs later: map look-ups (BPF, on 5.10), and for getaddrinfo new links (PERFMON, or SYS_ADMIN where they
- * are perf events) to files of other processes (SYS_PTRACE, DAC_READ_SEARCH, CHECKPOINT_RESTORE).
+ * What the reader needs later: map look-ups (BPF, on 5.10), perf events on CPUs that come online (PERFMON, or what the kernel
+ * wants in its place), and for getaddrinfo new links (PERFMON, or SYS_ADMIN where they are perf events) to files of other
+ * processes (SYS_PTRACE, DAC_READ_SEARCH, CHECKPOINT_RESTORE).
  */
 static void drop_privileges(const struct run *run)
 {
@@ -326,6 +327,8 @@ static void drop_privileges(const struct run *run)
 
 	privileges_read(&held);
 	if (!(held.capabilities & PRIVILEGE(CAP_BPF)))
+		keep |= PRIVILEGE(CAP_SYS_ADMIN);
+	if (held.perf_by_admin && reader_opens_perf(run->reader))
 		keep |= PRIVILEGE(CAP_SYS_ADMIN);
 	if (run->plan.enabled & 1u << (unsigned)probe_find("getaddrinfo"))
 		keep |= PRIVILEGE(CAP_SYS_ADMIN) | PRIVILEGE(CAP_SYS_PTRACE) |

@@ -172,6 +172,8 @@ static uint64_t head_of(const struct cpu_buffer *buffer)
 /* A CPU that was offline has its buffer back only when it is opened anew, and that only when the old one is empty. */
 int perf_reader_refresh(struct perf_reader *reader, const struct perf_unbuffered *unbuffered)
 {
+	int first = 0;
+
 	for (size_t cpu = 0; cpu < reader->cpus; cpu++) {
 		struct cpu_buffer *buffer = &reader->buffers[cpu];
 		int err;
@@ -183,10 +185,10 @@ int perf_reader_refresh(struct perf_reader *reader, const struct perf_unbuffered
 			close_buffer(reader, buffer);
 		}
 		err = open_buffer(reader, cpu);
-		if (err && err != -ENODEV)
-			return err;
+		if (err && err != -ENODEV && !first)
+			first = err;
 	}
-	return 0;
+	return first;
 }
 
 /* Copies out of the ring, whose end may come in the middle. */

@@ -59,6 +59,19 @@ static void lockdown_read(char *ret_state, size_t size)
 	fclose(file);
 }
 
+static bool perf_by_admin_read(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	int level = 0;
+
+	if (!file)
+		return false;
+	if (fscanf(file, "%d", &level) != 1)
+		level = 0;
+	fclose(file);
+	return level > 2;
+}
+
 bool privileges_have(const struct privileges *privileges, unsigned int capability)
 {
 	uint64_t held = privileges->capabilities;
@@ -126,5 +139,6 @@ void privileges_read(struct privileges *ret_privileges)
 	privileges.memlock = UINT64_MAX;
 	if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
 		privileges.memlock = limit.rlim_cur;
+	privileges.perf_by_admin = perf_by_admin_read();
 	*ret_privileges = privileges;
 }

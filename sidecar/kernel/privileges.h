@@ -30,6 +30,9 @@ struct privileges {
 	enum bpf_access bpf;
 	char lockdown[32]; /* none, integrity, confidentiality; empty: not visible */
 	uint64_t memlock;  /* RLIMIT_MEMLOCK, bytes; UINT64_MAX: no limit */
+	/* Perf events want CAP_SYS_ADMIN, not just CAP_PERFMON: Debian's and Ubuntu's kernels with
+	 * kernel.perf_event_paranoid above 2. */
+	bool perf_by_admin;
 };
 
 void privileges_read(struct privileges *ret_privileges);
