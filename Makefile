@@ -241,7 +241,7 @@ test-integration: tests-built ## Only the stream's tests
 test-docker: tests-built ## Only the container tests, on real engines
 	@tests/run.sh docker
 
-test-vm: tests-built ## Kernels 5.10 to newest, booted under qemu (KERNEL=5.10 or a vmlinuz; GOLDEN=write)
+test-vm: tests-built $(B)/tests/nmi_share ## Kernels 5.10 to newest, booted under qemu (KERNEL=5.10 or a vmlinuz; GOLDEN=write)
 	@tests/run.sh vm
 
 # What a write pays under our programs, against two yardsticks. Run it with nothing else running.
@@ -262,8 +262,8 @@ $(B)/bench/writes: tests/bench/writes.c
 	@mkdir -p $(@D)
 	$(Q)$(CC_HOST) -std=gnu11 -O2 -D_GNU_SOURCE -o $@ $<
 
-# A program on the NMI tracepoint, for tests/vm/nmi.sh.
-$(B)/vm/nmi_share.bpf.o: tests/vm/nmi_share.bpf.c | $(DEPS_BUILT)
+# A program on the NMI tracepoint, for the guests.
+$(B)/vm/nmi_share.bpf.o: tests/vm/guest/nmi_share.bpf.c | $(DEPS_BUILT)
 	$(say) BPF $<
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_FLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@.full
@@ -272,8 +272,9 @@ $(B)/vm/nmi_share.bpf.o: tests/vm/nmi_share.bpf.c | $(DEPS_BUILT)
 $(B)/vm/nmi_share.skel.h: $(B)/vm/nmi_share.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name nmi_share_bpf >$@
 
-$(B)/vm/nmi_share: tests/vm/nmi_share.c $(B)/vm/nmi_share.skel.h
+$(B)/tests/nmi_share: tests/vm/guest/nmi_share.c $(B)/vm/nmi_share.skel.h
 	$(say) CC $<
+	@mkdir -p $(@D)
 	$(Q)$(MUSL_CC) -std=gnu11 -O2 -static -iquote bpf/lib -isystem $(B)/vm -isystem $(PREFIX)/include -o $@ $< -L$(PREFIX)/lib $(LDLIBS)
 
 bench: $(B)/ringside $(B)/bench/hold $(B)/bench/writes ## What a write pays, against two yardsticks; then the pipeline

@@ -17,7 +17,7 @@ import scenarios  # noqa: E402
 
 SHORT = os.environ.get("VM") == "short"
 KERNELS = kernels.chosen(SHORT)
-collect_ignore = ["test_hotplug.py", "test_lockdown.py", "test_preempt.py"] if SHORT else []
+collect_ignore = ["test_hotplug.py", "test_lockdown.py", "test_nmi.py", "test_preempt.py"] if SHORT else []
 
 
 def pytest_generate_tests(metafunc):

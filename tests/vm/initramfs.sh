@@ -27,6 +27,7 @@ busybox=$(command -v busybox) || die "no busybox; run 'make setup-test'"
 command -v cpio >/dev/null || die "no cpio; run 'make setup-test'"
 file -bL "$busybox" | grep -q 'statically linked' || die "$busybox is not static; run 'make setup-test'"
 root=$(mktemp -d)
+chmod 755 "$root" # or only root could enter /
 trap 'rm -rf "$root"' EXIT
 
 mkdir -p "$root"/{bin,dev,etc,lib,out,proc,run,sys,tmp}

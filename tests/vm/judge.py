@@ -19,6 +19,11 @@ def taken(step, probe):
     return step.errors[-1] if step.errors else "silent"
 
 
+def missed(done, probe):
+    """Runs that the kernel skipped, in the whole guest: from 7.0 on one that interrupts another of the same program."""
+    return done.get(f"{probe}_missed", 0)
+
+
 def refusal(step, code, *words):
     """It ended with this code and one line of stderr, which says what, why and what to do; returns that line."""
     assert step.code == code, step.state()

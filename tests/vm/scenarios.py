@@ -13,6 +13,7 @@ DEFAULT = "default"  # of a binary that knows one transport only
 
 CHILDREN, WRITES, CALLS, ERRORS = 3, 100, 200, 10
 FLOOD = 8000
+NMI_FLOOD = 100000
 
 # How each probe's events are made: the resolver that is kept mapped, the way in, the program.
 WORKLOADS = {
@@ -96,3 +97,10 @@ def preempt():
     for transport in transports():
         job += observe(f"crowd.{transport}", "getaddrinfo", transport, "gai crowded gai threads")
     return Scenario("preempt", job, append="preempt=full", deadline=300 + 300 * len(transports()))
+
+
+def nmi():
+    """A program in NMIs shares the ring with a flood on the same CPUs."""
+    flood = f"- under_nmis write_flood --count {NMI_FLOOD} --kinds write --threads 4"
+    options = "--ring-samples 256k --queue 64M"
+    return Scenario("nmi", UNAME + observe("shared", "write", DEFAULT, flood, options))

@@ -5,7 +5,7 @@ import pytest
 
 import scenarios
 from harness.accounting import check
-from judge import taken
+from judge import missed, taken
 from scenarios import CALLS, FLOOD
 
 
@@ -39,8 +39,10 @@ def test_nothing_is_lost_when_a_cpu_goes_in_the_middle_of_a_flood(hotplug, row, 
     (report,) = step.reports
     before = int(step.text("records_before"))
     assert 0 < before < FLOOD, "the CPU was not taken away in the middle"
-    assert done["write_produced"] == FLOOD + report["report_writes"]
+    calls = FLOOD + report["report_writes"]
+    assert calls - missed(done, "write") <= done["write_produced"] <= calls
     for kind, one in report["kinds"].items():
         own = report["report_writes"] if kind == "write" else 0
-        assert step.counted(kind, step.cgroup)["count"] == one["calls"] + own, kind
+        counted = step.counted(kind, step.cgroup)["count"]
+        assert one["calls"] + own - missed(done, "syscalls") <= counted <= one["calls"] + own, kind
     assert done["write_lost"] == 0, step.state()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Attaches nmi_share.bpf.c to the maps of the one sidecar that runs, says `attached`, and at the end of stdin how many records it
- * asked for: asked=N
+ * asked for, as a number.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -79,7 +79,7 @@ int main(void)
 		;
 	nmi_share_bpf__detach(skeleton);
 	sleep(1);
-	printf("asked=%llu\n", (unsigned long long)skeleton->bss->asked);
+	printf("%llu\n", (unsigned long long)skeleton->bss->asked);
 	nmi_share_bpf__destroy(skeleton);
 	return 0;
 }
