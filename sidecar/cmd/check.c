@@ -74,8 +74,8 @@ static int find_scope(const struct check_options *options, struct check_question
 	return 2;
 }
 
-static uint64_t budget(const struct check_options *options, uint32_t probes_asked,
-		       const struct transport_choice *transport)
+static int choose_budget(const struct check_options *options, uint32_t probes_asked,
+			 const struct transport_choice *transport, uint64_t *ret_bytes)
 {
 	const struct reader_config config = {
 		.settings = options->settings,
@@ -83,7 +83,8 @@ static uint64_t budget(const struct check_options *options, uint32_t probes_aske
 		.transport = *transport,
 	};
 
-	return reader_memory(&config) + options->queue;
+	*ret_bytes = reader_memory(&config) + options->queue;
+	return reader_fits(&config, options->queue);
 }
 
 static int report_print(const struct check_report *report, bool json)
@@ -116,7 +117,9 @@ static int check(const struct check_options *options, struct check_question *que
 	if (code)
 		return code;
 	question->settings = options->settings;
-	question->memory = budget(options, question->probes, &question->transport);
+	code = choose_budget(options, question->probes, &question->transport, &question->memory);
+	if (code)
+		return code;
 	able = check_all(report, question);
 	return report_print(report, json) || !able;
 }

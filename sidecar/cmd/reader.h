@@ -59,5 +59,7 @@ void reader_finish(struct reader *reader, struct session_account *ret_account);
 
 /* Bytes that are allocated for this configuration: rings, tables, batches, counters. */
 size_t reader_memory(const struct reader_config *config);
+/* Whether that and `queue` bytes are within what this process may have: 0, or 2 (logged with the ring that would fit). */
+int reader_fits(const struct reader_config *config, uint64_t queue);
 
 #endif

@@ -105,10 +105,11 @@ static int start_capture(struct run *run)
 	return err;
 }
 
-static int start_reader(struct run *run)
+static struct reader_config reader_config_of(const struct run *run)
 {
 	const struct run_options *options = &run->plan.options;
-	const struct reader_config config = {
+
+	return (struct reader_config){
 		.settings =
 			{
 				.latency = options->latency,
@@ -127,8 +128,20 @@ static int start_reader(struct run *run)
 		.queue = run->queue,
 		.capture = run->capture,
 	};
+}
+
+static int start_reader(struct run *run)
+{
+	const struct reader_config config = reader_config_of(run);
 
 	return reader_new(&config, &run->reader);
+}
+
+static int fits_memory(const struct run *run)
+{
+	const struct reader_config config = reader_config_of(run);
+
+	return reader_fits(&config, run->plan.options.queue);
 }
 
 static void log_ready(const struct run *run)
@@ -398,6 +411,8 @@ int run_main(int argc, char **argv)
 	run->signal_fd = run->health_fd = -1;
 	features_quiet();
 	code = run_plan(argc, argv, &run->plan);
+	if (!code)
+		code = fits_memory(run);
 	if (code) {
 		free(run);
 		return code == 1 ? 0 : code == 3 ? 1 : code;

@@ -2,8 +2,12 @@
 """What `ringside check` says where something is missing, and of the memory budget."""
 
 import ctypes
+import os
+import pathlib
 import struct
 import subprocess
+
+import pytest
 
 from harness.scopes import *  # the fixtures and helpers
 
@@ -60,6 +64,43 @@ def test_the_memory_budget_follows_the_rings(check):
     small = check("--ring-samples", "64k", scope="host").line("memory")["bytes"]
     large = check("--ring-samples", "1M", scope="host").line("memory")["bytes"]
     assert large - small == 2 * (1024 - 64) * 1024
+
+
+@pytest.fixture
+def limited(binary):
+    """A function: a command of ours in a cgroup that may have so many bytes."""
+    for directory, name in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")):
+        group = pathlib.Path(directory, f"ringside-memory-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        if (group / name).exists():
+            break
+        group.rmdir()
+    else:
+        pytest.skip("no memory controller under /sys/fs/cgroup")
+
+    def run(limit, *args):
+        (group / name).write_text(str(limit))
+        enter = f'echo $$ >"{group}/cgroup.procs"; exec "$@"'
+        return subprocess.run(["sh", "-c", enter, "sh", binary, *args], capture_output=True, text=True, timeout=30)
+
+    yield run
+    group.rmdir()
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_rings_over_the_memory_that_a_container_may_have_are_refused_with_the_size_that_fits(limited, command):
+    done = limited(64 << 20, command, "--scope", "host", "--format", "json", "--ring-samples", "64M")
+    assert done.returncode == 2 and "option=--ring-samples" in done.stderr, done.stderr
+    assert "64.0 MiB" in done.stderr and 'do="take 16777216"' in done.stderr, done.stderr
+    assert limited(64 << 20, "check", "--scope", "host", "--ring-samples", "16M").returncode == 0
+
+
+def test_a_queue_over_the_memory_that_a_container_may_have_is_refused(limited):
+    done = limited(64 << 20, "check", "--scope", "host", "--queue", "100M")
+    assert done.returncode == 2 and "option=--queue" in done.stderr, done.stderr
 
 
 def test_the_table_is_aligned_and_plain_in_a_pipe(binary):
