@@ -14,6 +14,9 @@ BPFTOOL ?= $(or $(shell command -v bpftool),/usr/sbin/bpftool)
 CLANG_FORMAT ?= clang-format-19
 CLANG_TIDY ?= clang-tidy-19
 ARCH := x86
+# What is built says of itself when its sources were last changed, not when it was built.
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
 MULTIARCH := $(shell gcc -print-multiarch 2>/dev/null)
 
 ifeq ($(V),1)
@@ -26,8 +29,8 @@ endif
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help setup setup-run setup-test deps run image test test-unit test-probes test-integration test-docker \
-	test-vm test-summary check format clean distclean bench bench-kernel
+.PHONY: all help setup setup-run setup-test deps run image rootfs test test-unit test-probes test-integration test-docker \
+	test-vm test-reproducible check format clean distclean bench bench-kernel
 
 all: $(B)/ringside
 
@@ -77,8 +80,8 @@ $(DEPS_BUILT): container/deps.lock container/deps.sh container/apt.sh
 # ---------------------------------------------------------------- generated sources
 
 PB := $(GEN)/ringside.pb-c
-SKELETONS := $(patsubst bpf/%.bpf.c,$(GEN)/%.skel.h,$(wildcard bpf/*.bpf.c))
-GENERATED := $(PB).h $(SKELETONS) $(GEN)/syscall_names.h
+SKELETONS := $(patsubst bpf/%.bpf.c,$(GEN)/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
+GENERATED := $(PB).h $(SKELETONS) $(GEN)/syscall_names.h $(GEN)/third_party.h
 
 $(PB).c: proto/ringside.proto
 	$(say) PROTO $<
@@ -92,6 +95,13 @@ $(GEN)/syscall_names.h: container/syscall_names.sh | $(DEPS_BUILT)
 	$(say) GEN $@
 	@mkdir -p $(GEN)
 	$(Q)container/syscall_names.sh $(PREFIX)/include/asm >$@
+
+# What is linked in: name, version, licence.
+$(GEN)/third_party.h: container/third_party.sh container/deps.lock | $(DEPS_BUILT)
+	$(say) GEN $@
+	@mkdir -p $(GEN)
+	$(Q)container/third_party.sh $(DEPS) >$@.list
+	$(Q)sed -n 's/^linked\t\([^\t]*\)\t\([^\t]*\)\t\([^\t]*\)\t.*/{"\1", "\2", "\3"},/p' $@.list >$@
 
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Wno-address-of-packed-member -Wno-missing-declarations -iquote bpf -iquote bpf/lib -I$(PREFIX)/include \
@@ -124,7 +134,7 @@ CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fno-o
 LDFLAGS := -static -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,-z,relro,-z,noexecstack -L$(PREFIX)/lib
 LDLIBS := -lbpf -lelf -lz -lprotobuf-c
 
-SOURCES := $(wildcard sidecar/*.c sidecar/*/*.c)
+SOURCES := $(sort $(wildcard sidecar/*.c sidecar/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
 
 $(B)/ringside: $(B)/ringside.debug
@@ -215,7 +225,7 @@ VENV := $(B)/venv/.done
 $(VENV): tests/requirements.txt
 	$(say) VENV $(B)/venv
 	$(Q)python3 -m venv $(B)/venv
-	$(Q)$(B)/venv/bin/pip install -q --disable-pip-version-check -r $<
+	$(Q)$(B)/venv/bin/python -m pip install -q --disable-pip-version-check -r $<
 	$(Q)touch $@
 
 PYTEST := $(B)/venv/bin/python -m pytest -q -p no:cacheprovider
@@ -243,6 +253,9 @@ test-docker: tests-built ## Only the container tests, on real engines
 
 test-vm: tests-built $(B)/tests/nmi_share ## Kernels 5.10 to newest, booted under qemu (KERNEL=5.10 or a vmlinuz; GOLDEN=write)
 	@tests/run.sh vm
+
+test-reproducible: tests-built ## Two builds from nothing, dependencies and all, give the same binary and image
+	@RINGSIDE_SLOW=1 tests/run.sh reproducible
 
 # What a write pays under our programs, against two yardsticks. Run it with nothing else running.
 $(B)/bench/yardstick.bpf.o: tests/bench/yardstick.bpf.c | $(DEPS_BUILT)
@@ -301,8 +314,14 @@ format: ## Apply the formatter
 
 # ---------------------------------------------------------------- image
 
+export VERSION
+
+rootfs: $(B)/ringside ## The image's root file system, in build/rootfs
+	$(say) ROOTFS $(B)/rootfs
+	$(Q)container/rootfs.sh $(B) $(shell dpkg --print-architecture)
+
 image: ## Build the container image with docker, podman or buildah (PREBUILT=1: from the binary as built)
-	@VERSION=$(VERSION) PREBUILT=$(PREBUILT) container/image.sh
+	@PREBUILT=$(PREBUILT) container/image.sh
 
 # ---------------------------------------------------------------- housekeeping
 

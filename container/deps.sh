@@ -11,6 +11,7 @@
 # one line and written to OUT/manifest; DEPS_STRICT=1 refuses instead. The machine's own apt sources are read,
 # never written: the source index is kept in a private directory under OUT.
 set -euo pipefail
+export LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
 lock=$here/deps.lock
@@ -31,9 +32,9 @@ source_apt() {
 		die "cannot read the $suite source index from the configured mirror"
 }
 
-# NAME VERSION FILE SHA256 of the lock, one line a dependency.
+# NAME VERSION FILE SHA256 of the lock, one line a dependency. What the licences are for, see linked.sh.
 locked() {
-	grep -Ev '^(#|$)' "$lock"
+	grep -Ev '^(#|$)' "$lock" | cut -d' ' -f1-4
 }
 
 sum_of() {

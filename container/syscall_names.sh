@@ -3,6 +3,7 @@
 # C initialisers of system call names by number, from the kernel's own headers in the directory $1: first the native
 # table's (unistd_64.h, or unistd.h where the machine has but one), then the 32-bit callers' (unistd_32.h).
 set -eu
+export LC_ALL=C
 
 names() {
 	printf 'static const char *const %s[] = {\n' "$1"

@@ -20,15 +20,26 @@ DOCKERFILES = {
 }
 
 
-def make_image(environment, *variables, path=None):
-    """Runs `make image` against one engine only."""
+def make_image(environment, *variables, path=None, only=False):
+    """Runs `make image` against one engine only. The programs in `path` are found first, or (only) no others are."""
     given = {**os.environ, "DOCKER_BUILDKIT": "0", **environment}
     if path:
-        given["PATH"] = f"{path}:{given['PATH']}"
+        given["PATH"] = str(path) if only else f"{path}:{given['PATH']}"
     return subprocess.run(
         ["make", "--no-print-directory", "image", *variables],
         cwd=ROOT, env=given, capture_output=True, text=True, check=False,
     )
+
+
+def tools_without(directory, *names):
+    """A directory for PATH with all of this machine's programs but those, and with what is in it already."""
+    directory.mkdir(exist_ok=True)
+    for place in ("/usr/sbin", "/usr/bin"):
+        for tool in pathlib.Path(place).iterdir():
+            link = directory / tool.name
+            if tool.name not in names and not link.is_symlink() and not link.exists():
+                link.symlink_to(tool)
+    return directory
 
 
 def application_context(directory, variant):
