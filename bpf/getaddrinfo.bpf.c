@@ -243,7 +243,7 @@ static __noinline int leave_call(struct pt_regs *ctx)
 {
 	struct call_key key = {.task = bpf_get_current_task()};
 	struct call_stack *stack = bpf_map_lookup_elem(&call_stacks, &key.task);
-	__u64 sp = PT_REGS_SP(ctx) - sizeof(long); /* the return popped its address */
+	__u64 sp = PT_REGS_SP(ctx) - RETURN_POPS;
 	struct scope_match match;
 	struct call *call;
 	__u64 depth;

@@ -70,9 +70,10 @@ __u64 entered_lost = 0;
 static __always_inline bool is_ia32(void)
 {
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
-	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_info.status) &
-	       TS_COMPAT;
+		return bpf_get_current_task_btf()->thread_info.COMPAT_FIELD & COMPAT_BIT;
+	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(),
+			     thread_info.COMPAT_FIELD) &
+	       COMPAT_BIT;
 }
 
 /* The registers with which the task entered the kernel. bpf_task_pt_regs: 5.15; before it, the end of a stack of 16 KiB. */
@@ -176,17 +177,6 @@ __noinline __u64 iov_bytes(__u64 address, __u64 words, bool ia32)
 	return (sum + iov_tail(address + i * sizeof(chunk), ia32)) | IOV_PARTIAL;
 }
 
-/* write, pwrite64; then writev, pwritev, pwritev2: x86-64 numbers, and those of 32-bit callers. */
-static __always_inline bool is_write(__u64 nr, bool ia32, bool *ret_vector)
-{
-	if (ia32) {
-		*ret_vector = nr == 146 || nr == 334 || nr == 379;
-		return nr == 4 || nr == 181 || *ret_vector;
-	}
-	*ret_vector = nr == 20 || nr == 296 || nr == 328;
-	return nr == 1 || nr == 18 || *ret_vector;
-}
-
 static __always_inline bool write_is_sampled(void)
 {
 	__u32 zero = 0;
@@ -210,13 +200,13 @@ static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 {
 	struct write_event local, *event;
 	struct event_account *account;
-	__u64 requested = ia32 ? (__u32)regs->dx : regs->dx, size;
+	__u64 requested = ia32 ? (__u32)regs->CALL_COMPAT_ARG3 : regs->CALL_ARG3, size;
 	__u16 flags = ia32 ? EVENT_IA32 : 0;
 	__u32 slot;
 
 	if (vector) {
-		requested = ia32 ? iov_bytes((__u32)regs->cx, requested, true)
-				 : iov_bytes(regs->si, requested * 2, false);
+		requested = ia32 ? iov_bytes((__u32)regs->CALL_COMPAT_ARG2, requested, true)
+				 : iov_bytes(regs->CALL_ARG2, requested * 2, false);
 		if (requested & IOV_PARTIAL)
 			flags |= EVENT_PARTIAL;
 		requested &= ~IOV_PARTIAL;
@@ -235,7 +225,7 @@ static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 	event->requested = requested;
 	event->returned = returned;
 	event->latency_ns = latency;
-	event->fd = (__s32)(ia32 ? regs->bx : regs->di);
+	event->fd = (__s32)(ia32 ? regs->CALL_COMPAT_ARG1 : regs->CALL_ARG1);
 	event->syscall = (__u16)nr;
 	event->reserved = 0;
 	event->sample = write_sample;
@@ -246,11 +236,7 @@ static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 /* A new task's way to user space ends in sys_exit too; the call was its parent's, which gets a number above 0. */
 static __always_inline bool is_child_of_clone(__u64 nr, bool ia32, long returned)
 {
-	if (returned)
-		return false;
-	/* fork, clone, vfork, clone3 */
-	return ia32 ? nr == 2 || nr == 120 || nr == 190 || nr == 435
-		    : nr == 56 || nr == 57 || nr == 58 || nr == 435;
+	return !returned && is_clone(nr, ia32);
 }
 
 static __always_inline void note_entry(void)
@@ -301,13 +287,13 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 	if (scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	ia32 = is_ia32();
-	nr = (__s64)regs->orig_ax;
+	nr = (__s64)regs->CALL_NR;
 	/*
-	 * A signal handler's return has put the interrupted context's registers back: its orig_ax is -1, and what seems to be
+	 * A signal handler's return has put the interrupted context's registers back: its number is -1, and what seems to be
 	 * returned is that context's. A call that a tracer took away, or that had this number, looks the same.
 	 */
 	if (nr == -1) {
-		nr = ia32 ? 173 : 15;
+		nr = NR_RT_SIGRETURN(ia32);
 		returned = 0;
 	}
 	if (timing)
@@ -342,8 +328,8 @@ int syscalls_process_exit(void *ctx)
 	if (!counting || !scope_current(&match) || scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	ia32 = is_ia32();
-	nr = BPF_CORE_READ(entry_regs(), orig_ax);
-	if (ia32 ? nr == 1 || nr == 252 : nr == 60 || nr == 231)
+	nr = BPF_CORE_READ(entry_regs(), CALL_NR);
+	if (is_exit(nr, ia32))
 		count_call(&match, (__u32)nr, ia32, 0, 0);
 	return 0;
 }

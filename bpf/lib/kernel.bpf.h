@@ -14,29 +14,9 @@
 #include <linux/bpf.h>
 #include <linux/errno.h>
 
+#include "arch.bpf.h"
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-#if defined(__TARGET_ARCH_x86)
-struct pt_regs {
-	unsigned long r10;
-	unsigned long r9;
-	unsigned long r8;
-	unsigned long ax;
-	unsigned long cx;
-	unsigned long dx;
-	unsigned long si;
-	unsigned long di;
-	unsigned long orig_ax;
-	unsigned long ip;
-	unsigned long sp;
-	unsigned long bp;
-	unsigned long bx;
-};
-
-struct thread_info {
-	__u32 status; /* bit 1, TS_COMPAT: in a 32-bit system call */
-};
-#endif
 
 struct list_head {
 	struct list_head *next;
@@ -151,9 +131,7 @@ struct cred {
 };
 
 struct task_struct {
-#if defined(__TARGET_ARCH_x86)
 	struct thread_info thread_info;
-#endif
 	void *stack;
 	unsigned int flags;
 	struct sched_entity se;
@@ -190,6 +168,5 @@ struct bpf_iter__task {
 
 #define PF_KTHREAD	  0x00200000
 #define SIGNAL_GROUP_EXIT 0x00000004
-#define TS_COMPAT	  0x0002
 
 #endif
