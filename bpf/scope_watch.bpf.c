@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Notes which cgroups of the scope are removed: another one of the same path would be another cgroup, and not observed. */
+/*
+ * Follows the cgroups of the scope: one that is removed and made again, as when a container or a service restarts, is another
+ * to the kernel. The new one is in the scope before any process is in it.
+ */
 #include "kernel.bpf.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
@@ -9,25 +12,70 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-__u8 removed[SCOPE_MAX] = {};
+#define PATH 1024 /* the tracepoints give no longer one */
+
+/* How often; the reader tells. */
+__u64 removed[SCOPE_MAX] = {};
+__u64 returned[SCOPE_MAX] = {};
+
+/* Of the path of a cgroup that was removed, until it is made again; 0: it is there. */
+__u64 gone[SCOPE_MAX] = {};
+
+char text[PATH] = {};
+
+/* FNV-1a. The kernel holds a lock while it gives the path, so one is at work at a time. */
+static __noinline __u64 path_hash(const char *path)
+{
+	__u64 hash = 0xcbf29ce484222325;
+
+	if (bpf_probe_read_kernel_str(text, sizeof(text), path) < 0)
+		return 0;
+	for (__u32 i = 0; i < PATH && text[i]; i++)
+		hash = (hash ^ (__u8)text[i]) * 0x100000001b3;
+	return hash;
+}
+
+/* Ids and paths are a hierarchy's own. */
+static __always_inline bool same_hierarchy(const struct cgroup *cgroup, __u32 hierarchy)
+{
+	const struct cgroup *like = cgroup_of((void *)bpf_get_current_task(), hierarchy);
+
+	return BPF_CORE_READ(like, root) == BPF_CORE_READ(cgroup, root);
+}
 
 SEC("tp_btf/cgroup_rmdir")
 int BPF_PROG(scope_removed, struct cgroup *cgroup, const char *path)
 {
-	const void *task = (void *)bpf_get_current_task();
 	const __u64 id = cgroup_id(cgroup);
 
 	for (__u32 i = 0; i < SCOPE_MAX; i++) {
-		const struct cgroup *like;
-
 		if (i >= scope_count)
 			break;
-		if (scopes[i].id != id)
+		if (scope_ids[i] != id || !same_hierarchy(cgroup, scopes[i].hierarchy))
 			continue;
-		/* Ids are a hierarchy's own. */
-		like = cgroup_of(task, scopes[i].hierarchy);
-		if (BPF_CORE_READ(like, root) == BPF_CORE_READ(cgroup, root))
-			removed[i] = 1;
+		gone[i] = path_hash(path);
+		removed[i]++;
+	}
+	return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(scope_made, struct cgroup *cgroup, const char *path)
+{
+	__u64 hash = 0;
+
+	for (__u32 i = 0; i < SCOPE_MAX; i++) {
+		if (i >= scope_count)
+			break;
+		if (!gone[i] || !same_hierarchy(cgroup, scopes[i].hierarchy))
+			continue;
+		if (!hash)
+			hash = path_hash(path);
+		if (gone[i] != hash)
+			continue;
+		scope_ids[i] = cgroup_id(cgroup);
+		gone[i] = 0;
+		returned[i]++;
 	}
 	return 0;
 }

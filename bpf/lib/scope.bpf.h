@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Whether a task is observed: its cgroup, at this moment, is one of the scopes or below one, and below no exclusion. The
- * scopes are constants of the loaded program.
+ * scopes are constants of the loaded program, but for their ids: a cgroup that is removed and made again has a new one.
  */
 #ifndef RINGSIDE_SCOPE_BPF_H
 #define RINGSIDE_SCOPE_BPF_H
@@ -11,6 +11,8 @@
 
 const volatile struct scope_entry scopes[SCOPE_MAX] = {};
 const volatile __u32 scope_count = 0;
+/* One map for all programs; scopes[i].id is the one at the start. */
+volatile __u64 scope_ids[SCOPE_MAX] SEC(".data.scope") = {};
 /* bpf_get_current_ancestor_cgroup_id may be called from tracing programs (5.11, not 5.10). */
 const volatile bool scope_helper = false;
 /* The sidecar's own process, which is not observed; 0 with --include-self. */
@@ -43,7 +45,7 @@ static __noinline bool scope_task(const void *task, struct scope_match *ret_matc
 	for (__u32 i = 0; i < SCOPE_MAX; i++) {
 		if (i >= scope_count)
 			break;
-		if (scope_ancestor_id(task, &scopes[i]) != scopes[i].id)
+		if (scope_ancestor_id(task, &scopes[i]) != scope_ids[i])
 			continue;
 		if (scopes[i].exclude)
 			return false;
@@ -63,7 +65,7 @@ static __always_inline bool scope_current(struct scope_match *ret_match)
 	if (!scope_helper)
 		return scope_task((void *)bpf_get_current_task(), ret_match);
 	if (scope_count == 1 && scopes[0].hierarchy == HIERARCHY_V2) {
-		if (bpf_get_current_ancestor_cgroup_id(scopes[0].level) != scopes[0].id)
+		if (bpf_get_current_ancestor_cgroup_id(scopes[0].level) != scope_ids[0])
 			return false;
 		ret_match->task = NULL;
 		ret_match->hierarchy = HIERARCHY_V2;

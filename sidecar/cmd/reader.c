@@ -120,9 +120,9 @@ void reader_ready(struct reader *reader)
 	}
 }
 
-bool reader_scope_removed(struct reader *reader, size_t i)
+enum scope_change reader_scope_change(struct reader *reader, size_t i)
 {
-	return scope_watch_removed(reader->scope_watch, i);
+	return scope_watch_change(reader->scope_watch, i);
 }
 
 int reader_fd(const struct reader *reader)

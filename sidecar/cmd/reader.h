@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "cmd/choices.h"
+#include "kernel/scope_watch.h"
 #include "probes/probe.h"
 #include "scope/scope.h"
 #include "wire/session.h"
@@ -45,8 +46,8 @@ bool reader_opens_perf(const struct reader *reader);
 /* Tells the probes that records are taken from now on (the snapshot begins). */
 void reader_ready(struct reader *reader);
 
-/* Whether the cgroup of the scope's item `i` was removed: true once for each. */
-bool reader_scope_removed(struct reader *reader, size_t i);
+/* What became of the cgroup of the scope's item `i` since it was asked last. */
+enum scope_change reader_scope_change(struct reader *reader, size_t i);
 
 /* For epoll, readable when reader_work has something to do. */
 int reader_fd(const struct reader *reader);

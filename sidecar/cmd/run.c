@@ -165,16 +165,24 @@ static void log_ready(const struct run *run)
 		 run->plan.has_collector ? collector : NULL, NULL);
 }
 
-static void tell_removed_scopes(const struct run *run)
+static void tell_changed_scopes(const struct run *run)
 {
 	for (size_t i = 0; i < run->plan.scope.count; i++) {
 		const struct scope_item *item = &run->plan.scope.items[i];
+		const enum scope_change change = reader_scope_change(run->reader, i);
 
-		if (reader_scope_removed(run->reader, i) && !item->entry.exclude)
+		if (item->entry.exclude)
+			continue;
+		if (change == SCOPE_REMOVED)
 			log_line(LOG_WARN, "scope is gone", "scope", item->given, "name",
+				 item->name, "why", "its cgroup was removed", "do",
+				 "nothing, if it comes back: then it is observed from its first "
+				 "process on",
+				 NULL);
+		if (change == SCOPE_RETURNED)
+			log_line(LOG_INFO, "scope is back", "scope", item->given, "name",
 				 item->name, "why",
-				 "its cgroup was removed; a new one of that name is another", "do",
-				 "start again, or observe a cgroup above it", NULL);
+				 "its cgroup was removed, and made again by the same path", NULL);
 	}
 }
 
@@ -204,7 +212,7 @@ static int serve(struct run *run)
 		    errno != EINTR)
 			return -errno;
 		reader_work(run->reader);
-		tell_removed_scopes(run);
+		tell_changed_scopes(run);
 		listen_again(run);
 		fds[2].fd = run->health_fd;
 		if (fds[2].revents)

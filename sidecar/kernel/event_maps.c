@@ -40,6 +40,9 @@ void event_map_specs(const size_t ring_bytes[RINGS], struct map_spec ret_specs[E
 		[MAP_SCRATCHES] = {"scratches", BPF_MAP_TYPE_ARRAY, 4, SCRATCH_SIZE, SCRATCH_SLOTS,
 				   0},
 		[MAP_FREE] = {"scratch_free", BPF_MAP_TYPE_STACK, 0, 4, SCRATCH_SLOTS, 0},
+		/* As libbpf makes variables. */
+		[MAP_SCOPE] = {".data.scope", BPF_MAP_TYPE_ARRAY, 4, SCOPE_MAX * sizeof(uint64_t),
+			       1, BPF_F_MMAPABLE},
 	};
 
 	memcpy(ret_specs, all, sizeof(all));

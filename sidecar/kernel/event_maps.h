@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The maps that all families share, by the names that the BPF side gives them (bpf/lib/event.bpf.h), and their sizes. */
+/* The maps that all families share, by the names that the BPF side gives them (bpf/lib/event.bpf.h, scope.bpf.h), and their sizes. */
 #ifndef RINGSIDE_KERNEL_EVENT_MAPS_H
 #define RINGSIDE_KERNEL_EVENT_MAPS_H
 
@@ -21,6 +21,7 @@ enum event_map {
 	MAP_LAST,
 	MAP_SCRATCHES,
 	MAP_FREE,
+	MAP_SCOPE,
 	EVENT_MAPS
 };
 

@@ -52,6 +52,16 @@ static int make_map(struct events *events, const struct map_spec *spec, enum eve
 	return events->map[i];
 }
 
+static int fill_scope(const struct events *events)
+{
+	uint64_t ids[SCOPE_MAX] = {0};
+	const uint32_t first = 0;
+
+	for (size_t i = 0; i < events->config.scope_count; i++)
+		ids[i] = events->scopes[i].id;
+	return bpf_map_update_elem(events->map[MAP_SCOPE], &first, ids, BPF_ANY);
+}
+
 static int make_maps(struct events *events, const char **ret_what)
 {
 	struct map_spec specs[EVENT_MAPS];
@@ -64,7 +74,8 @@ static int make_maps(struct events *events, const char **ret_what)
 		if (err)
 			return err;
 	}
-	return event_map_fill_free(events->map[MAP_FREE]);
+	err = event_map_fill_free(events->map[MAP_FREE]);
+	return err ? err : fill_scope(events);
 }
 
 static int map_wakeups(struct events *events)

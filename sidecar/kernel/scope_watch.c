@@ -10,6 +10,7 @@
 
 struct scope_watch {
 	struct scope_watch_bpf *skeleton;
+	__u64 removed[SCOPE_MAX], returned[SCOPE_MAX]; /* as told */
 };
 
 int scope_watch_new(struct events *events, struct scope_watch **ret_watch)
@@ -40,12 +41,18 @@ void scope_watch_free(struct scope_watch *watch)
 	free(watch);
 }
 
-bool scope_watch_removed(struct scope_watch *watch, size_t i)
+enum scope_change scope_watch_change(struct scope_watch *watch, size_t i)
 {
-	volatile __u8 *removed = &watch->skeleton->bss->removed[i];
+	const volatile struct scope_watch_bpf__bss *seen = watch->skeleton->bss;
+	/* It returns after it was removed: read the other way round, a removal may show without the return before it. */
+	const __u64 returned = seen->returned[i], removed = seen->removed[i];
+	enum scope_change change = SCOPE_SAME;
 
-	if (!*removed)
-		return false;
-	*removed = 0;
-	return true;
+	if (returned != watch->returned[i])
+		change = SCOPE_RETURNED;
+	if (removed != returned && removed != watch->removed[i])
+		change = SCOPE_REMOVED;
+	watch->returned[i] = returned;
+	watch->removed[i] = removed;
+	return change;
 }

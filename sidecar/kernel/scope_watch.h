@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which cgroups of the scope were removed since the start. Used by the reader's thread alone. */
+/* Which cgroups of the scope were removed, or made again, since the start. Used by the reader's thread alone. */
 #ifndef RINGSIDE_KERNEL_SCOPE_WATCH_H
 #define RINGSIDE_KERNEL_SCOPE_WATCH_H
 
@@ -13,7 +13,9 @@ struct scope_watch;
 int scope_watch_new(struct events *events, struct scope_watch **ret_watch);
 void scope_watch_free(struct scope_watch *watch);
 
-/* Whether the cgroup of scope entry `i` (below SCOPE_MAX) was removed: true once for each. */
-bool scope_watch_removed(struct scope_watch *watch, size_t i);
+enum scope_change { SCOPE_SAME, SCOPE_REMOVED, SCOPE_RETURNED };
+
+/* What became of the cgroup of scope entry `i` (below SCOPE_MAX) since it was asked last. */
+enum scope_change scope_watch_change(struct scope_watch *watch, size_t i);
 
 #endif

@@ -53,3 +53,27 @@ def test_with_the_container_that_it_watches_the_sidecar_ends(docker, image, appl
     docker("kill", app.id)
     assert sidecar.wait() == 137
     until(lambda: not app.inspect()["State"]["Running"], "the application to end")
+
+
+def test_a_container_that_restarts_is_followed_from_its_first_process_on(docker, image, applications, watch):
+    """Its id stays, its cgroup does not: the new one of the same path takes the place of the old one."""
+    app = docker.start(applications["musl"], "/app/lookups", "app.test", options=["--add-host", "app.test:192.0.2.7"])
+    neighbour = docker.start(applications["musl"], "/app/lookups", "neighbour.test")
+    side = watch(docker, image, "--scope", f"docker:{app.id[:12]}", options=[*DOCKER_LINE, "--pid", "host"])
+    first = app.pid
+    side.wait_for("getaddrinfo", node="app.test", pid=first)
+    for _ in range(2):
+        docker("restart", "--time", "0", app.id)
+        docker("restart", "--time", "0", neighbour.id)
+        again = app.pid
+        assert again != first
+        started = side.wait_for("exec", pid=again, filename="/app/lookups")
+        lookup = side.wait_for("getaddrinfo", node="app.test", pid=again)
+        assert started["cgroup_id"] == lookup["cgroup_id"] and started["container"] == app.id
+        child = side.wait_for("exec", ppid=again)
+        side.wait_for("exit", pid=child["pid"])
+        first = again
+    side.stop()
+    assert {record["container"] for record in side.records} == {app.id}
+    assert len({record["cgroup_id"] for record in side.kind("exec")}) == 3
+    assert len(side.messages("scope is back")) == 2

@@ -131,14 +131,39 @@ def test_what_is_excluded_below_the_scope_does_not_appear(sidecar, run, cgroup, 
     assert side.counted("getppid", noisy)["count"] == 0
 
 
-def test_a_scope_that_is_removed_is_said_once(sidecar, new_cgroup):
-    gone, stays, outside = new_cgroup("gone"), new_cgroup("stays"), new_cgroup("outside")
-    side = sidecar(probe="process", scope=[f"cgroup:{one.path}" for one in (gone, stays)])
+def test_a_scope_that_is_removed_and_made_again_is_observed_from_its_first_process(sidecar, run, cgroup, new_cgroup):
+    scope, stays, outside = (new_cgroup(name, parent=cgroup) for name in ("scope", "stays", "outside"))
+    side = sidecar(probe="process,syscalls", scope=[f"cgroup:{one.path}" for one in (scope, stays)])
     outside.remove()
-    gone.remove()
-    gone.path.mkdir()
-    gone.remove()
+    scope.remove()
     side.wait(lambda: side.messages("scope is gone"), "the warning")
+    # Neither what has the name in another place nor what has a longer one in the same is the same path.
+    others = [new_cgroup("scope", parent=new_cgroup("outside", parent=cgroup)), new_cgroup("scope2", parent=cgroup)]
+    again = new_cgroup("scope", parent=cgroup)
+    assert again.path == scope.path and again.id != scope.id
+    for place in (*others, again):
+        program = run("/bin/true", cgroup=place)
+        program.finish()
+    ended = side.wait_for("exit", pid=program.pid)[0]
     side.stop()
+    assert ended["cgroup_id"] == again.id
+    assert {record["pid"] for record in side.kind("fork", "exec", "exit")} == {program.pid}
+    assert {record["cgroup_id"] for record in side.counters()} == {again.id}
     (line,) = side.messages("scope is gone")
-    assert line["scope"] == f"cgroup:{gone.path}" and line["level"] == "warn"
+    assert line["scope"] == f"cgroup:{scope.path}" and line["level"] == "warn"
+    (line,) = side.messages("scope is back")
+    assert line["scope"] == f"cgroup:{scope.path}"
+
+
+def test_an_exclusion_that_is_made_again_stays_one(sidecar, run, cgroup, new_cgroup):
+    noisy = new_cgroup("noisy", parent=cgroup)
+    side = sidecar("--exclude", f"cgroup:{noisy.path}", probe="process")
+    noisy.remove()
+    again = new_cgroup("noisy", parent=cgroup)
+    hidden, shown = run("/bin/true", cgroup=again), run("/bin/true", cgroup=cgroup)
+    hidden.finish()
+    shown.finish()
+    side.wait_for("exit", pid=shown.pid)
+    side.stop()
+    assert {record["pid"] for record in side.kind("fork", "exec", "exit")} == {shown.pid}
+    assert not side.messages("scope is gone") and not side.messages("scope is back")
