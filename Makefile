@@ -44,8 +44,8 @@ help: ## This list
 BUILD_TOOLS := gcc:gcc musl-gcc:musl-tools clang-19:clang-19 protoc-c:protobuf-c-compiler m4:m4 bzip2:bzip2 \
 	xz:xz-utils awk:mawk git:git file:file
 BUILD_PACKAGES := $(foreach t,$(BUILD_TOOLS),$(lastword $(subst :, ,$(t)))) bpftool linux-libc-dev libc6-dev \
-	zlib1g-dev ca-certificates debian-archive-keyring
-TEST_PACKAGES := libcmocka-dev libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
+	zlib1g-dev perl ca-certificates debian-archive-keyring
+TEST_PACKAGES := libcmocka-dev libssl-dev openssl libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
 	bpftrace docker.io podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 \
 	cppcheck qemu-system-x86 busybox-static cpio
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
@@ -132,7 +132,7 @@ CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fno-o
 	-ffunction-sections -fdata-sections $(WARN) $(DEFINES) $(INCLUDES) -isystem $(PREFIX)/include \
 	-ffile-prefix-map=$(CURDIR)=/ringside
 LDFLAGS := -static -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,-z,relro,-z,noexecstack -L$(PREFIX)/lib
-LDLIBS := -lbpf -lelf -lz -lprotobuf-c
+LDLIBS := -lbpf -lelf -lz -lprotobuf-c -lssl -lcrypto
 
 SOURCES := $(sort $(wildcard sidecar/*.c sidecar/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
@@ -196,7 +196,7 @@ $(B)/unit/%.o: %.c $(B)/unit/include/protobuf-c/protobuf-c.h | $(PB).h
 
 $(B)/unit/test_%: $(B)/unit/tests/unit/test_%.o $(UNIT_OBJECTS)
 	$(say) LINK $@
-	$(Q)$(CC_HOST) $(SAN) -o $@ $^ -lcmocka -lpthread -lm
+	$(Q)$(CC_HOST) $(SAN) -o $@ $^ -lcmocka -lssl -lcrypto -lpthread -lm
 
 -include $(UNIT_OBJECTS:.o=.d) $(wildcard $(B)/unit/tests/unit/*.d)
 .SECONDARY: $(UNIT_OBJECTS) $(UNIT_TESTS:$(B)/unit/%=$(B)/unit/tests/unit/%.o)

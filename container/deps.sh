@@ -136,6 +136,25 @@ build_protobuf_c() {
 		mkdir -p "$prefix/include/protobuf-c" && cp protobuf-c/protobuf-c.h "$prefix/include/protobuf-c/")
 }
 
+# A library for one protocol: what else OpenSSL can do is left out. Paths within its tree are relative already, and it writes
+# its flags into the library, so that none of them may hold a path of this machine.
+build_openssl() {
+	unpack openssl &&
+	(cd "$work/openssl" &&
+		CC="$cc" CFLAGS="-O2 -g0 -ffunction-sections -fdata-sections" ./Configure \
+			"linux-$($cc -dumpmachine | cut -d- -f1)" --prefix=/usr --openssldir=/etc/ssl --libdir=lib \
+			no-shared no-dso no-module no-tests no-apps no-docs no-engine no-legacy no-comp no-http \
+			no-autoload-config no-ui-console no-secure-memory no-multiblock \
+			no-ssl no-tls1 no-tls1_1 no-tls1_2 no-dtls no-quic no-srp no-srtp no-psk no-nextprotoneg \
+			no-ssl-trace no-integrity-only-ciphers \
+			no-cms no-cmp no-ct no-ocsp no-ts no-rfc3779 no-gost no-sm2 no-sm3 no-sm4 no-aria no-bf no-camellia \
+			no-cast no-des no-idea no-md4 no-mdc2 no-rc2 no-rc4 no-seed no-whirlpool no-rmd160 no-siphash no-siv \
+			no-scrypt no-argon2 no-dsa no-dh no-ec2m no-ml-dsa no-slh-dsa &&
+		SOURCE_DATE_EPOCH=0 make -j"$jobs" build_libs &&
+		cp libssl.a libcrypto.a "$prefix/lib/" && mkdir -p "$prefix/include/openssl" &&
+		cp include/openssl/*.h "$prefix/include/openssl/")
+}
+
 build() {
 	local name
 	mkdir -p "$prefix/lib" "$prefix/include" "$out/built"
