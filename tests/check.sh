@@ -56,6 +56,10 @@ check_includes() {
 		*) [ "$file" = sidecar/cmd/version.c ] ||
 			! grep -Eq '^#include (<bpf/|".*\.skel\.h")' "$file" || fail "$file: only kernel, probes and scope see libbpf and skeletons" ;;
 		esac
+		case $file in
+		sidecar/net/tls*.[ch]) ;;
+		*) ! grep -q '^#include <openssl/' "$file" || fail "$file: only net/tls*.[ch] see OpenSSL" ;;
+		esac
 		case $room in
 		wire | probes) ;;
 		*) ! grep -q '^#include "ringside.pb-c.h"' "$file" || fail "$file: only wire and probes see protobuf" ;;

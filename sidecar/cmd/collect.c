@@ -17,8 +17,10 @@
 #include "base/standard.h"
 #include "cmd/commands.h"
 #include "cmd/trouble.h"
+#include "cmd/trust.h"
 #include "net/conn.h"
 #include "net/health.h"
+#include "net/tls.h"
 #include "probes/probe.h"
 #include "wire/capture.h"
 
@@ -31,7 +33,7 @@
 
 struct collect_options {
 	const char *listen, *format, *capture;
-	bool insecure;
+	struct trust_options trust;
 };
 
 #define FIELD(name) offsetof(struct collect_options, name)
@@ -43,7 +45,19 @@ static const struct option_def collect_table[] = {
 	{"capture", OPTION_TEXT, "FILE",
 	 "also write the frames to a file, for ringside cat; one that is there is overwritten",
 	 FIELD(capture), 0, 0},
-	{"insecure", OPTION_FLAG, NULL, "allow plain TCP beyond loopback", FIELD(insecure), 0, 0},
+	{"tls-cert", OPTION_TEXT, "PEM", TRUST_CERT_ABOUT "; then nothing but TLS is spoken",
+	 FIELD(trust.cert), 0, 0},
+	{"tls-key", OPTION_TEXT, "PEM", TRUST_KEY_ABOUT, FIELD(trust.key), 0, 0},
+	{"tls-client-ca", OPTION_TEXT, "PEM",
+	 "ask for certificates, verified against these authorities, that hold the agent id; a file "
+	 "or the PEM itself",
+	 FIELD(trust.client_ca), 0, 0},
+	{"token-file", OPTION_TEXT, "FILE",
+	 "ask for tokens; the file has lines of TOKEN AGENT-ID [KEY=VALUE]..., the last two with * "
+	 "and ?",
+	 FIELD(trust.token_file), 0, 0},
+	{"insecure", OPTION_FLAG, NULL, "allow plain TCP beyond loopback", FIELD(trust.insecure), 0,
+	 0},
 	{0}};
 
 static int parse_format(const char *text, enum row_format *ret_format)
@@ -92,18 +106,15 @@ static int parse(int argc, char **argv, struct collect_options *options, struct 
 			 "give ADDR:PORT with an address in numbers, such as 127.0.0.1:9717", NULL);
 		return 2;
 	}
-	if (!options->insecure && !address_is_loopback(&collect->address)) {
-		log_line(LOG_ERROR, "refusing to listen in the clear beyond loopback", "option",
-			 "--listen", "value", options->listen, "do",
-			 "give a loopback address, or --insecure on a network you trust", NULL);
-		return 2;
-	}
 	if (parse_format(options->format, &collect->format)) {
 		log_line(LOG_ERROR, "no such format", "option", "--format", "value",
 			 options->format, "do", "give table, json or none", NULL);
 		return 2;
 	}
-	return 0;
+	collect->token_file = options->trust.token_file;
+	collect->names_bound = options->trust.client_ca;
+	return trust_collector(&options->trust, &collect->address, options->listen, &collect->tls,
+			       &collect->tokens);
 }
 
 /* The output is closed or broken: there is nothing left to collect for. */
@@ -245,13 +256,13 @@ static void raise_open_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int open_listener(struct collect *collect, bool insecure)
+static int open_listener(struct collect *collect, bool anywhere)
 {
 	char text[ADDRESS_TEXT];
 	int fd = net_listen(&collect->address, &collect->listening);
 	const char *todo = "choose another address with --listen";
 
-	if (fd >= 0 && (insecure || address_socket_is_loopback(&collect->listening)))
+	if (fd >= 0 && (anywhere || address_socket_is_loopback(&collect->listening)))
 		return watch_fd(collect, &collect->listen_watch, fd, listener_ready);
 	address_print(&collect->address, text);
 	if (fd >= 0) {
@@ -296,7 +307,7 @@ static int collect_open(struct collect *collect, const struct collect_options *o
 	if (err)
 		goto out;
 	raise_open_files();
-	err = open_listener(collect, options->insecure);
+	err = open_listener(collect, collect->tls || options->trust.insecure);
 	if (err)
 		return err;
 	open_health(collect);
@@ -326,6 +337,8 @@ static void collect_close(struct collect *collect)
 			   collect->signal_watch.fd};
 
 	collect_agents_close(collect);
+	tls_net_free(collect->tls);
+	tokens_free(collect->tokens);
 	close_capture(collect);
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] > 0)
@@ -395,7 +408,7 @@ int collect_main(int argc, char **argv)
 		goto out;
 	address_print_socket(&collect.listening, listening);
 	log_line(LOG_INFO, "ready", "role", "collect", "listen", listening, "format",
-		 collect_format(collect.format), NULL);
+		 collect_format(collect.format), "tls", collect.tls ? "1.3" : NULL, NULL);
 	while (!collect.stopping && !collect.failed)
 		turn(&collect, hub_paused(collect.hub) && !collect_full(&collect) ? 0 : SWEEP_NS);
 	collect.stopping = true;

@@ -15,12 +15,18 @@
 #include "wire/row.h"
 
 struct capture;
+struct tls;
+struct tokens;
 struct printer;
 
 struct collect {
 	struct address address;		   /* asked for */
 	struct sockaddr_storage listening; /* in fact */
 	enum row_format format;
+	struct tls *tls;       /* NULL: plain */
+	struct tokens *tokens; /* NULL: none is asked for */
+	const char *token_file;
+	bool names_bound; /* a certificate must hold the agent id */
 
 	struct loop loop;
 	struct watch listen_watch, signal_watch, health_watch, stdout_watch;

@@ -9,7 +9,9 @@
 #include "base/log.h"
 #include "cmd/collect.h"
 #include "cmd/trouble.h"
+#include "cmd/trust.h"
 #include "net/conn.h"
+#include "net/tls.h"
 #include "probes/probe.h"
 #include "wire/capture.h"
 #include "wire/printer.h"
@@ -47,6 +49,19 @@ static void forget(void *context, struct agent *agent)
 static const Ringside__V1__AgentFrame *message_of(const struct session_frame *frame)
 {
 	return frame->message;
+}
+
+static const char *allowed(void *context, int fd, const struct session_frame *hello)
+{
+	struct collect *collect = context;
+	const struct session_text *id = &hello->hello.agent_id;
+
+	if (collect->names_bound && !tls_peer_has_name(collect->tls, fd, id->data, id->length))
+		return "the certificate is not for this agent id";
+	if (!collect->tokens)
+		return NULL;
+	trust_look_again(collect->tokens, collect->token_file);
+	return tokens_refuse(collect->tokens, hello);
 }
 
 static int joined(void *context, struct agent *agent, const struct session_frame *hello,
@@ -166,6 +181,7 @@ static bool full(void *context)
 }
 
 static const struct hub_ops hub_ops = {
+	.allowed = allowed,
 	.joined = joined,
 	.frame = frame_came,
 	.left = left,
@@ -183,8 +199,8 @@ int collect_agents_open(struct collect *collect)
 		printer_new(collect->format, colour, wire_kinds, UINT64_MAX, &collect->output.buf);
 	collect->roster = roster_new(forget, collect);
 	if (collect->roster)
-		collect->hub =
-			hub_new(&net_real, &collect->loop, collect->roster, &hub_ops, collect);
+		collect->hub = hub_new(collect->tls ? tls_net(collect->tls) : &net_real,
+				       &collect->loop, collect->roster, &hub_ops, collect);
 	return collect->printer && collect->hub ? 0 : -ENOMEM;
 }
 

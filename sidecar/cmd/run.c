@@ -23,8 +23,10 @@
 #include "kernel/drop.h"
 #include "kernel/features.h"
 #include "kernel/privileges.h"
+#include "net/conn.h"
 #include "net/health.h"
 #include "net/sender.h"
+#include "net/tls.h"
 #include "spool/queue.h"
 #include "wire/capture.h"
 
@@ -68,14 +70,17 @@ static void make_hello(struct run *run)
 
 static int start_output(struct run *run)
 {
-	const struct sender_config config = {
+	struct sender_config config = {
 		.collector = run->plan.collector,
-		.insecure = run->plan.options.insecure,
+		.anywhere = run->plan.tls || run->plan.options.trust.insecure,
+		.net = run->plan.tls ? tls_net(run->plan.tls) : &net_real,
+		.token_file = run->plan.options.trust.token_file,
 		.hello = run->hello,
 		.feed = {queue_fd, queue_next, queue_ack, queue_rewind, queue_unacked, queue_empty},
 	};
 
 	if (run->plan.has_collector) {
+		memcpy(config.token, run->plan.token, sizeof(config.token));
 		run->sender = sender_new(&config, run->queue);
 		return run->sender ? sender_start(run->sender) : -ENOMEM;
 	}
@@ -162,7 +167,8 @@ static void log_ready(const struct run *run)
 		 "scope_chosen", run->plan.scope.chosen ? "by default" : NULL, "probes",
 		 reader_how(run->reader), "transport", reader_transports(run->reader),
 		 "transport_why", reader_transport_why(run->reader), "collector",
-		 run->plan.has_collector ? collector : NULL, NULL);
+		 run->plan.has_collector ? collector : NULL, "tls", run->plan.tls ? "1.3" : NULL,
+		 NULL);
 }
 
 static void tell_changed_scopes(const struct run *run)
@@ -431,6 +437,7 @@ int run_main(int argc, char **argv)
 	reader_free(run->reader);
 	capture_close(run->capture, NULL);
 	queue_free(run->queue);
+	tls_net_free(run->plan.tls);
 	if (run->health_fd >= 0)
 		close(run->health_fd);
 	if (run->signal_fd >= 0)

@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "cmd/choices.h"
+#include "cmd/trust.h"
 #include "net/address.h"
 #include "scope/scope.h"
 #include "wire/row.h"
@@ -17,7 +18,8 @@
 struct run_options {
 	struct option_list probe, scope, exclude, attribute;
 	const char *collector, *format, *capture, *agent_id;
-	bool insecure, include_self, latency, per_cpu;
+	struct trust_options trust;
+	bool include_self, latency, per_cpu;
 	uint64_t write_min_bytes, write_sample, profile_hz;
 	uint64_t queue;
 	struct transport_options transport;
@@ -32,6 +34,8 @@ struct run_plan {
 	struct scope scope;
 	bool has_collector;
 	struct address collector;
+	struct tls *tls; /* NULL: the stream is plain */
+	char token[TOKEN_MAX + 1];
 	enum row_format format;
 	struct session_attribute
 		attributes[SESSION_ATTRIBUTES]; /* borrowed from argv and the environment */

@@ -29,8 +29,13 @@ static const struct option_def run_table[] = {
 	{"collector", OPTION_TEXT, "HOST[:PORT]",
 	 "stream to this collector, port 9717 unless given (default: print on stdout)",
 	 FIELD(collector), 0, 0},
-	{"insecure", OPTION_FLAG, NULL, "allow plain TCP to a collector beyond loopback",
-	 FIELD(insecure), 0, 0},
+	{"tls-ca", OPTION_TEXT, "PEM", TRUST_CA_ABOUT, FIELD(trust.ca), 0, 0},
+	{"tls-cert", OPTION_TEXT, "PEM", TRUST_CERT_ABOUT, FIELD(trust.cert), 0, 0},
+	{"tls-key", OPTION_TEXT, "PEM", TRUST_KEY_ABOUT, FIELD(trust.key), 0, 0},
+	{"token-file", OPTION_TEXT, "FILE", "show the collector the token that this file holds",
+	 FIELD(trust.token_file), 0, 0},
+	{"insecure", OPTION_FLAG, NULL, "plain TCP to a collector beyond loopback",
+	 FIELD(trust.insecure), 0, 0},
 	{"format", OPTION_TEXT, "FORMAT",
 	 "on stdout: table, json or none (default: table on a terminal, json in a pipe)",
 	 FIELD(format), 0, 0},
@@ -134,11 +139,7 @@ static int plan_output(struct run_plan *plan)
 	    !plan->collector.port)
 		return choice_wrong("--collector", options->collector, "not HOST or HOST:PORT",
 				    "give for example 10.0.0.1:9717");
-	if (sender_allowed(&plan->collector, options->insecure))
-		return choice_wrong("--collector", options->collector,
-				    "plain TCP beyond loopback can be read by others",
-				    "give --insecure to allow it");
-	return 0;
+	return trust_agent(&options->trust, &plan->collector, &plan->tls, plan->token);
 }
 
 static int plan_agent_id(const struct run_options *options)

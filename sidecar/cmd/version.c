@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cmd/commands.h"
+#include "net/tls.h"
 #include "wire/session.h"
 
 static const struct {
@@ -44,8 +45,9 @@ int version_main(int argc, char **argv)
 	else if (licences)
 		print_licences();
 	else
-		printf("ringside %s\nprotocol %d\nlibbpf %s\nlibelf %s\nzlib %s\nprotobuf-c %s\n",
+		printf("ringside %s\nprotocol %d\nlibbpf %s\nlibelf %s\nzlib %s\nprotobuf-c %s\n"
+		       "openssl %s\n",
 		       RINGSIDE_VERSION, SESSION_VERSION, libbpf_version_string(), ELFUTILS_VERSION,
-		       zlibVersion(), protobuf_c_version());
+		       zlibVersion(), protobuf_c_version(), tls_version());
 	return 0;
 }

@@ -87,3 +87,13 @@ size_t conn_pending(const struct conn *conn)
 {
 	return buf_length(&conn->out);
 }
+
+const char *conn_why(const struct conn *conn, int err)
+{
+	return conn->net->why(conn->net->context, conn->fd, err);
+}
+
+short conn_events(const struct conn *conn, bool reading, bool writing)
+{
+	return conn->net->events(conn->net->context, conn->fd, reading, writing);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One TCP connection with bounded buffers. All that touches the world goes through struct net: real sockets and clocks
- * (net_real) or a simulated network. Nothing here blocks, but for looking a name up.
+ * One connection with bounded buffers. All that touches the world goes through struct net: real sockets and clocks (net_real),
+ * TLS on top of another struct net (tls_net), or a simulated network. Nothing here blocks, but for looking a name up.
  */
 #ifndef RINGSIDE_NET_CONN_H
 #define RINGSIDE_NET_CONN_H
@@ -23,7 +23,7 @@ struct net {
 		       struct sockaddr_storage *ret_sockets, int max);
 	/* Begins to connect: a handle. */
 	int (*dial)(void *context, const struct sockaddr_storage *socket);
-	/* 0: connected; -EINPROGRESS: not yet (the handle becomes writable); another -errno: failed. */
+	/* Both for a handle that was dialled and for one that was accepted. 0: bytes can go; -EINPROGRESS: not yet; -errno: failed. */
 	int (*dialled)(void *context, int fd);
 	/* Bytes moved; -EAGAIN: none now; 0 from recv: the peer has ended. */
 	ssize_t (*send)(void *context, int fd, const void *data, size_t length);
@@ -31,6 +31,12 @@ struct net {
 	/* Ends our direction; the other still comes. */
 	void (*finish)(void *context, int fd);
 	void (*close)(void *context, int fd);
+	/* What to poll for (POLLIN, POLLOUT), for an owner that wants to read or to write, or waits in `dialled`. */
+	short (*events)(void *context, int fd, bool reading, bool writing);
+	/* recv has bytes, although the handle may not become readable. */
+	bool (*buffered)(void *context, int fd);
+	/* What an -errno of these functions means; borrowed until the next call, or the handle's end. */
+	const char *(*why)(void *context, int fd, int err);
 	uint64_t (*now)(void *context); /* monotonic, ns */
 	uint64_t (*random)(void *context);
 	void *context;
@@ -65,5 +71,8 @@ ssize_t conn_fill(struct conn *conn, size_t most);
 /* Writes as much of the out buffer as goes: 0 (some may be left: see conn_pending), or -errno. */
 int conn_flush(struct conn *conn);
 size_t conn_pending(const struct conn *conn);
+/* As struct net: what an error of conn_fill or conn_flush means, and what to poll for. */
+const char *conn_why(const struct conn *conn, int err);
+short conn_events(const struct conn *conn, bool reading, bool writing);
 
 #endif

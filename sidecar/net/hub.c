@@ -134,12 +134,12 @@ int hub_add(struct hub *hub, int fd, const struct sockaddr_storage *peer)
 	conn_init(&receiver->conn, hub->net, HUB_HELLO_CAP + FRAME_PREFIX_MAX, OUT_LIMIT);
 	conn_open(&receiver->conn, fd);
 	receiver->watch = (struct watch){.fd = fd, .ready = watch_ready};
-	receiver->state = GREETING;
+	receiver->state = SHAKING;
 	receiver->heard_ns = now;
-	receiver->due = now + HELLO_TIMEOUT;
+	receiver->due = now + SHAKE_TIMEOUT;
 	link_last(hub, receiver);
 	hub->count++;
-	receiver_watch(receiver);
+	receiver_shake(receiver);
 	return 0;
 }
 
@@ -239,7 +239,9 @@ static void sweep_one(struct receiver *receiver, uint64_t now)
 	bool idle = !buf_length(&receiver->conn.in) && receiver->conn.in.capacity > IDLE_BUFFER;
 	size_t limit = receiver->conn.in.limit;
 
-	if (now >= receiver->due && receiver->state == GREETING) {
+	if (now >= receiver->due && receiver->state == SHAKING) {
+		receiver_lost(receiver, conn_why(&receiver->conn, -ETIMEDOUT));
+	} else if (now >= receiver->due && receiver->state == GREETING) {
 		receiver_refuse(receiver, SESSION_ERROR_PROTOCOL, "no Hello within 5 s");
 	} else if (now >= receiver->due && receiver->state == STREAMING && !receiver->paused) {
 		receiver_refuse(receiver, SESSION_ERROR_PROTOCOL, "no whole frame within 30 s");
@@ -276,7 +278,7 @@ void hub_close(struct hub *hub)
 		if (receiver->state == STREAMING || receiver->state == ENDING) {
 			(void)session_put_collector_bye(&receiver->conn.out, true);
 			receiver_end(receiver, "the collector ends");
-		} else if (receiver->state == GREETING) {
+		} else if (receiver->state <= GREETING) {
 			receiver_gone(receiver);
 		}
 	}

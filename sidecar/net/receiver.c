@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "base/clock.h"
 #include "wire/frame.h"
@@ -18,17 +17,18 @@ static uint64_t now_ns(const struct receiver *receiver)
 
 void receiver_watch(struct receiver *receiver)
 {
-	uint32_t events = 0;
+	bool reading =
+		receiver->state == LEAVING || (receiver->state != ENDING && !receiver->paused);
 
 	if (!receiver->hub->loop || receiver->conn.fd < 0)
 		return;
-	if (receiver->state == GREETING || receiver->state == LEAVING ||
-	    (receiver->state == STREAMING && !receiver->paused))
-		events |= EPOLLIN;
-	if (conn_pending(&receiver->conn))
-		events |= EPOLLOUT;
-	/* A descriptor of ours can't fail to be watched but for lack of memory: then its time runs out. */
-	(void)loop_watch(receiver->hub->loop, &receiver->watch, events);
+	/*
+	 * What poll calls POLLIN is EPOLLIN, and so on. A descriptor of ours can't fail to be watched but for lack of memory:
+	 * then its time runs out.
+	 */
+	(void)loop_watch(
+		receiver->hub->loop, &receiver->watch,
+		(uint32_t)conn_events(&receiver->conn, reading, conn_pending(&receiver->conn) > 0));
 }
 
 void receiver_gone(struct receiver *receiver)
@@ -52,7 +52,7 @@ static void release(struct receiver *receiver, const char *why)
 	if (agent) {
 		agent->live = NULL;
 		hub->ops->left(hub->context, agent, receiver->peer, why);
-	} else if (receiver->state == GREETING && why) {
+	} else if (receiver->state <= GREETING && why) {
 		hub->ops->rejected(hub->context, receiver->peer, why);
 	}
 }
@@ -91,7 +91,7 @@ void receiver_flush(struct receiver *receiver)
 		return;
 	err = conn_flush(&receiver->conn);
 	if (err) {
-		receiver_lost(receiver, strerror(-err));
+		receiver_lost(receiver, conn_why(&receiver->conn, err));
 		return;
 	}
 	if (receiver->state == LEAVING && !conn_pending(&receiver->conn) && !receiver->finished) {
@@ -225,6 +225,11 @@ static void take_hello(struct receiver *receiver, const uint8_t *message, size_t
 				"no common version of the protocol: this is version 1");
 		return;
 	}
+	why = hub->ops->allowed(hub->context, receiver->conn.fd, frame);
+	if (why) {
+		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED, why);
+		return;
+	}
 	agent = roster_find(hub->roster, frame->hello.agent_id.data, frame->hello.agent_id.length);
 	if (agent && agent->live) {
 		poke(agent->live);
@@ -314,6 +319,7 @@ static void take_frames(struct receiver *receiver)
 
 void receiver_read(struct receiver *receiver)
 {
+	const struct net *net = receiver->conn.net;
 	size_t left = TURN;
 	ssize_t n;
 
@@ -324,9 +330,10 @@ void receiver_read(struct receiver *receiver)
 		receiver->paused = false;
 	}
 	take_frames(receiver);
+	/* Past its turn only what no descriptor would tell of. */
 	while ((receiver->state == GREETING || receiver->state == STREAMING) && !receiver->paused &&
-	       left) {
-		n = conn_fill(&receiver->conn, left);
+	       (left || net->buffered(net->context, receiver->conn.fd))) {
+		n = conn_fill(&receiver->conn, left ? left : TURN);
 		if (n == 0)
 			break;
 		if (n < 0) {
@@ -336,10 +343,10 @@ void receiver_read(struct receiver *receiver)
 			/* Whoever only looks whether the port answers is not worth a line. */
 			receiver_lost(receiver, silent	      ? NULL
 						: n == -EPIPE ? "connection closed"
-							      : strerror((int)-n));
+							      : conn_why(&receiver->conn, (int)n));
 			return;
 		}
-		left -= (size_t)n;
+		left -= (size_t)n < left ? (size_t)n : left;
 		receiver->heard_ns = now_ns(receiver);
 		take_frames(receiver);
 	}
@@ -358,10 +365,33 @@ static void drain(struct receiver *receiver)
 		receiver_gone(receiver);
 }
 
+void receiver_shake(struct receiver *receiver)
+{
+	const struct net *net = receiver->conn.net;
+	int err = net->dialled(net->context, receiver->conn.fd);
+
+	if (!err) {
+		receiver->state = GREETING;
+		receiver->due = now_ns(receiver) + HELLO_TIMEOUT;
+		receiver_read(receiver);
+	} else if (err == -EINPROGRESS) {
+		receiver_watch(receiver);
+	} else if (err == -EPIPE) {
+		receiver_lost(receiver, NULL);
+	} else {
+		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED,
+				conn_why(&receiver->conn, err));
+	}
+}
+
 void receiver_ready(struct receiver *receiver)
 {
 	if (receiver->state == GONE)
 		return;
+	if (receiver->state == SHAKING) {
+		receiver_shake(receiver);
+		return;
+	}
 	if (conn_pending(&receiver->conn))
 		receiver_flush(receiver);
 	if (receiver->state == GREETING || receiver->state == STREAMING)

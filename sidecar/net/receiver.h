@@ -5,6 +5,7 @@
  * its output has come; the hub turns that into Acks. One thread.
  *
  *   state      ends with                              then
+ *   SHAKING    the connection is ready (10 s)         GREETING   (with TLS: the handshake is done)
  *   GREETING   Hello (4 KiB, 5 s)                     STREAMING  (Welcome goes out)
  *   STREAMING  Bye                                    ENDING
  *   ENDING     all printed is written                 LEAVING    (last Ack and Bye go out)
@@ -33,6 +34,8 @@ struct receiver;
 
 /* What the command does; `peer` is an address in text, `why` is borrowed. */
 struct hub_ops {
+	/* Whether this connection may speak for the agent that the Hello names: NULL, or why not. */
+	const char *(*allowed)(void *context, int fd, const struct session_frame *hello);
 	/* An agent was welcomed; agent->user is NULL where the epoch is new. 0, or -errno: it is turned away. */
 	int (*joined)(void *context, struct agent *agent, const struct session_frame *hello,
 		      const char *peer);

@@ -8,6 +8,7 @@
 #include "net/receiver.h"
 
 #define SECOND	      1000000000ull
+#define SHAKE_TIMEOUT (10 * SECOND)
 #define HELLO_TIMEOUT (5 * SECOND)
 #define FRAME_TIMEOUT (30 * SECOND)
 #define LEAVE_TIMEOUT (2 * SECOND)
@@ -17,7 +18,7 @@
 
 struct frame_arena;
 
-enum receiver_state { GREETING, STREAMING, ENDING, LEAVING, GONE };
+enum receiver_state { SHAKING, GREETING, STREAMING, ENDING, LEAVING, GONE };
 
 /* Once the output is written up to `position`, these are acknowledged. */
 struct ack_mark {
@@ -58,6 +59,8 @@ struct hub {
 	uint64_t complained_ns;
 };
 
+/* Goes on with what makes the connection ready. */
+void receiver_shake(struct receiver *receiver);
 void receiver_ready(struct receiver *receiver);
 void receiver_read(struct receiver *receiver);
 void receiver_flush(struct receiver *receiver);

@@ -27,7 +27,7 @@ struct sender {
 	int wake_fd;
 	char address[ADDRESS_TEXT];
 	/* Which of the bad news were logged since the last good ones. */
-	bool said_lost, said_refused;
+	bool said_lost, said_refused, said_untrusted;
 
 	_Atomic bool connected;
 	_Atomic uint64_t connections, bytes, cpu_ns;
@@ -39,11 +39,6 @@ struct sender {
 	_Atomic bool finishing;
 };
 
-int sender_allowed(const struct address *collector, bool insecure)
-{
-	return insecure || address_is_loopback(collector) ? 0 : -EPERM;
-}
-
 /* Called on the sender's thread. */
 static void hear(void *context, enum uplink_news news, const char *why)
 {
@@ -52,7 +47,7 @@ static void hear(void *context, enum uplink_news news, const char *why)
 	switch (news) {
 	case UPLINK_FOUND:
 		log_line(LOG_INFO, "collector connected", "collector", sender->address, NULL);
-		sender->said_lost = sender->said_refused = false;
+		sender->said_lost = sender->said_refused = sender->said_untrusted = false;
 		sender->connections++;
 		break;
 	case UPLINK_LOST:
@@ -70,6 +65,14 @@ static void hear(void *context, enum uplink_news news, const char *why)
 				 "see the collector's log; retrying", NULL);
 		sender->said_refused = true;
 		break;
+	case UPLINK_UNTRUSTED:
+		if (!sender->said_untrusted)
+			log_line(LOG_ERROR, "no TLS with the collector", "collector",
+				 sender->address, "why", why, "do",
+				 "compare both sides' certificates and authorities; retrying",
+				 NULL);
+		sender->said_untrusted = true;
+		break;
 	}
 }
 
@@ -83,7 +86,7 @@ struct sender *sender_new(const struct sender_config *config, struct queue *queu
 	sender->queue = queue;
 	address_print(&config->collector, sender->address);
 	sender->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	sender->uplink = uplink_new(config, queue, &net_real, hear, sender);
+	sender->uplink = uplink_new(config, queue, config->net, hear, sender);
 	if (sender->wake_fd < 0 || !sender->uplink) {
 		sender_free(sender);
 		return NULL;

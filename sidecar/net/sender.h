@@ -12,9 +12,11 @@
 #include <stdint.h>
 
 #include "net/address.h"
+#include "net/token.h"
 #include "wire/queued.h"
 #include "wire/session.h"
 
+struct net;
 struct queue;
 
 /* What the sender needs of the queue; the command binds it: { queue_fd, queue_next, queue_ack, ... }. */
@@ -29,8 +31,11 @@ struct sender_feed {
 
 /* Copied, but for what it points to: that must outlive the sender. */
 struct sender_config {
-	struct address collector; /* from address_parse */
-	bool insecure;		  /* plain TCP to an address that is not loopback is allowed */
+	struct address collector;  /* from address_parse */
+	bool anywhere;		   /* not only to loopback: by TLS, or allowed in the clear */
+	const struct net *net;	   /* plain or TLS */
+	const char *token_file;	   /* NULL: none; read again at each connection */
+	char token[TOKEN_MAX + 1]; /* as it was read first */
 	/* Template: the sender fills in the stream positions and clocks. */
 	struct session_hello hello;
 	struct sender_feed feed;
@@ -45,9 +50,6 @@ struct sender_stats {
 };
 
 struct sender;
-
-/* Whether the collector may be reached in the clear: 0, or -EPERM (loopback only, unless insecure). */
-int sender_allowed(const struct address *collector, bool insecure);
 
 /* NULL: no memory. */
 struct sender *sender_new(const struct sender_config *config, struct queue *queue);

@@ -5,6 +5,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -120,6 +121,27 @@ static void socket_close(void *context, int fd)
 	close(fd);
 }
 
+static short socket_events(void *context, int fd, bool reading, bool writing)
+{
+	(void)context;
+	(void)fd;
+	return (short)((reading ? POLLIN : 0) | (writing ? POLLOUT : 0));
+}
+
+static bool socket_buffered(void *context, int fd)
+{
+	(void)context;
+	(void)fd;
+	return false;
+}
+
+static const char *socket_why(void *context, int fd, int err)
+{
+	(void)context;
+	(void)fd;
+	return strerror(-err);
+}
+
 static uint64_t socket_now(void *context)
 {
 	(void)context;
@@ -145,6 +167,9 @@ const struct net net_real = {
 	.recv = socket_recv,
 	.finish = socket_finish,
 	.close = socket_close,
+	.events = socket_events,
+	.buffered = socket_buffered,
+	.why = socket_why,
 	.now = socket_now,
 	.random = socket_random,
 };

@@ -2,11 +2,11 @@
 #include "net/uplink_internal.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "net/token.h"
 
 #define BACKOFF_FIRST (SECOND / 2)
 #define BACKOFF_MOST  (30 * SECOND)
@@ -55,11 +55,11 @@ int uplink_fd(const struct uplink *uplink)
 
 short uplink_events(const struct uplink *uplink)
 {
-	if (uplink->state == DIALLING)
-		return POLLOUT;
 	if (uplink->conn.fd < 0)
 		return 0;
-	return uplink->blocked ? POLLIN | POLLOUT : POLLIN;
+	if (uplink->state == DIALLING)
+		return conn_events(&uplink->conn, false, true);
+	return conn_events(&uplink->conn, true, uplink->blocked);
 }
 
 int uplink_ended(const struct uplink *uplink)
@@ -106,6 +106,8 @@ void uplink_fail(struct uplink *uplink, enum uplink_news news, const char *why)
 
 	if (uplink_connected(uplink) && now - uplink->welcomed_ns > BACKOFF_MOST)
 		uplink->failures = 0;
+	/* `why` may lie in the arena or be the connection's: tell it before anything is reused. */
+	uplink->listener(uplink->context, news, why);
 	conn_close(&uplink->conn);
 	uplink->current.data = NULL;
 	uplink->blocked = false;
@@ -113,8 +115,6 @@ void uplink_fail(struct uplink *uplink, enum uplink_news news, const char *why)
 	for (uint32_t i = 0; i < QUEUE_STREAMS; i++)
 		uplink->flights[i].head = uplink->flights[i].tail;
 	uplink->config.feed.rewind(uplink->queue);
-	/* `why` may lie in the arena or in a buffer: tell it before anything is reused. */
-	uplink->listener(uplink->context, news, why);
 	/* The other addresses of the host are tried at once. */
 	if (uplink->state == DIALLING && uplink->target + 1 < uplink->target_count) {
 		uplink->target++;
@@ -123,6 +123,12 @@ void uplink_fail(struct uplink *uplink, enum uplink_news news, const char *why)
 	}
 	uplink->target_count = 0;
 	uplink_enter(uplink, WAITING, now + backoff(uplink));
+}
+
+void uplink_broken(struct uplink *uplink, int err)
+{
+	uplink_fail(uplink, err == -EPROTO ? UPLINK_UNTRUSTED : UPLINK_LOST,
+		    conn_why(&uplink->conn, err));
 }
 
 static void dial(struct uplink *uplink)
@@ -142,9 +148,10 @@ static void dial(struct uplink *uplink)
 	}
 	uplink_enter(uplink, DIALLING, uplink_now(uplink) + DIAL_TIMEOUT);
 	target = &uplink->targets[uplink->target];
-	if (!uplink->config.insecure && !address_socket_is_loopback(target)) {
-		uplink_fail(uplink, UPLINK_LOST,
-			    "not a loopback address, and --insecure was not given");
+	if (!uplink->config.anywhere && !address_socket_is_loopback(target)) {
+		uplink_fail(
+			uplink, UPLINK_LOST,
+			"not a loopback address, and neither --tls-ca nor --insecure was given");
 		return;
 	}
 	n = uplink->net->dial(uplink->net->context, target);
@@ -162,9 +169,12 @@ static void greet(struct uplink *uplink)
 	if (err == -EINPROGRESS)
 		return;
 	if (err) {
-		uplink_fail(uplink, UPLINK_LOST, strerror(-err));
+		uplink_broken(uplink, err);
 		return;
 	}
+	if (uplink->config.token_file)
+		(void)token_read(uplink->config.token_file, uplink->config.token);
+	hello.token = (struct session_text){uplink->config.token, strlen(uplink->config.token)};
 	hello.protocol_min = hello.protocol_max = SESSION_VERSION;
 	for (uint32_t i = 0; i < SESSION_STREAMS; i++)
 		hello.next_seq[i] = uplink->config.feed.unacked(uplink->queue, i);
@@ -200,7 +210,7 @@ static void check_time(struct uplink *uplink)
 		break;
 	case DIALLING:
 		if (now >= uplink->due)
-			uplink_fail(uplink, UPLINK_LOST, strerror(ETIMEDOUT));
+			uplink_broken(uplink, -ETIMEDOUT);
 		break;
 	case GREETING:
 		if (now >= uplink->due)

@@ -26,9 +26,10 @@
 #define UPLINK_HELLO_MAX 4096
 
 enum uplink_news {
-	UPLINK_FOUND,	/* a collector welcomed us */
-	UPLINK_LOST,	/* no connection, or it ended */
-	UPLINK_REFUSED, /* the collector answered with an Error */
+	UPLINK_FOUND,	  /* a collector welcomed us */
+	UPLINK_LOST,	  /* no connection, or it ended */
+	UPLINK_REFUSED,	  /* the collector answered with an Error */
+	UPLINK_UNTRUSTED, /* no TLS: a certificate, or the protocol */
 };
 
 /* Told of each change and each failure; `why` is borrowed. */

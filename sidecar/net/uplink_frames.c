@@ -131,10 +131,10 @@ void uplink_read(struct uplink *uplink)
 			uplink_fail(uplink, UPLINK_REFUSED, "the collector sends what is no frame");
 		else if (n < 0 && (uplink->state == LINGERING || said_all(uplink)))
 			uplink_enter(uplink, LINGERING, 0);
+		else if (n == -EPIPE)
+			uplink_fail(uplink, UPLINK_LOST, "the collector closed the connection");
 		else if (n < 0)
-			uplink_fail(uplink, UPLINK_LOST,
-				    n == -EPIPE ? "the collector closed the connection"
-						: strerror((int)-n));
+			uplink_broken(uplink, (int)n);
 		if (n <= 0)
 			return;
 	}
@@ -260,5 +260,5 @@ void uplink_write(struct uplink *uplink)
 		}
 	}
 	if (err < 0)
-		uplink_fail(uplink, UPLINK_LOST, strerror(-err));
+		uplink_broken(uplink, err);
 }

@@ -60,6 +60,8 @@ uint64_t uplink_now(const struct uplink *uplink);
 void uplink_enter(struct uplink *uplink, enum uplink_state state, uint64_t due);
 /* The connection is over: the next try is due after a while. */
 void uplink_fail(struct uplink *uplink, enum uplink_news news, const char *why);
+/* The same, for an error of the connection's. */
+void uplink_broken(struct uplink *uplink, int err);
 
 /* Takes in all that has come. After an error the state is another and there is no connection. */
 void uplink_read(struct uplink *uplink);

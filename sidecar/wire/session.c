@@ -166,6 +166,15 @@ static const char *get_hello(const Ringside__V1__Hello *message, struct session_
 	return NULL;
 }
 
+struct session_attribute session_hello_attribute(const struct session_frame *hello, size_t index)
+{
+	const Ringside__V1__AgentFrame *frame = hello->message;
+	const Ringside__V1__Attribute *attribute = frame->hello->attributes[index];
+
+	return (struct session_attribute){.key = text_of(attribute->key),
+					  .value = text_of(attribute->value)};
+}
+
 static const char *get_range(uint32_t stream, uint64_t first, uint64_t count,
 			     struct session_frame *frame)
 {

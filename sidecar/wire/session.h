@@ -39,7 +39,7 @@ struct session_hello {
 	uint64_t epoch;
 	uint64_t next_seq[SESSION_STREAMS]; /* lowest that is not acknowledged */
 	const struct session_attribute
-		*attributes;	/* borrowed; not filled in by decoding: the printer has them */
+		*attributes; /* borrowed; not filled in by decoding: see session_hello_attribute */
 	size_t attribute_count; /* at most SESSION_ATTRIBUTES */
 	uint64_t boottime_ns, realtime_ns;
 	struct session_text token, version;
@@ -129,6 +129,9 @@ struct session_frame {
  */
 int session_unpack(struct frame_arena *arena, const uint8_t *data, size_t length,
 		   struct session_frame *ret_frame, const char **ret_why);
+
+/* The Hello's attribute with that index, below attribute_count; borrowed as `message` is. */
+struct session_attribute session_hello_attribute(const struct session_frame *hello, size_t index);
 
 /* ---- collector to agent */
 

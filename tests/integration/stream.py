@@ -100,8 +100,10 @@ class Agent:
     """One connection to a collector."""
 
     def __init__(self, address, agent_id=b"agent-1", epoch=0x1122334455667788, next_seq=(0, 0), hello=True,
-                 attributes=None, token=b""):
+                 attributes=None, token=b"", tls=None, name="localhost"):
         self.socket = socket.create_connection(address, timeout=PATIENCE)
+        if tls:  # an ssl.SSLContext
+            self.socket = tls.wrap_socket(self.socket, server_hostname=name)
         self.pending = b""
         self.acked = [0, 0]
         self.welcome = None

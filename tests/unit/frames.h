@@ -52,9 +52,17 @@ struct sink {
 	uint64_t appended, written;
 	bool full, slow; /* slow: `written` is moved by the test */
 	int joined, left, bye, rejected, frames;
-	int refuse_with; /* the next frame's error */
-	char why[160];	 /* of the last who left or was rejected */
+	const char *forbids; /* who says Hello; NULL: nobody */
+	int refuse_with;     /* the next frame's error */
+	char why[160];	     /* of the last who left or was rejected */
 };
+
+static const char *sink_allowed(void *context, int fd, const struct session_frame *hello)
+{
+	(void)fd;
+	(void)hello;
+	return ((struct sink *)context)->forbids;
+}
 
 static int sink_joined(void *context, struct agent *agent, const struct session_frame *hello,
 		       const char *peer)
@@ -134,7 +142,8 @@ static void sink_forget(void *context, struct agent *agent)
 
 static inline void sink_begin(struct sink *sink)
 {
-	static const struct hub_ops ops = {.joined = sink_joined,
+	static const struct hub_ops ops = {.allowed = sink_allowed,
+					   .joined = sink_joined,
 					   .frame = sink_frame,
 					   .left = sink_left,
 					   .rejected = sink_rejected,

@@ -30,10 +30,10 @@ static void side_hears(void *context, enum uplink_news news, const char *why)
 	snprintf(side->why, sizeof(side->why), "%s", why ? why : "");
 }
 
-static inline void side_begin_at(struct side *side, const char *collector, bool insecure)
+static inline void side_begin_at(struct side *side, const char *collector, bool anywhere)
 {
 	struct sender_config config = {
-		.hello = frames_hello("agent", 7), .feed = feed, .insecure = insecure};
+		.hello = frames_hello("agent", 7), .feed = feed, .anywhere = anywhere};
 
 	*side = (struct side){0};
 	assert_int_equal(address_parse(collector, &config.collector), 0);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <arpa/inet.h>
 #include <cmocka.h>
 
@@ -169,6 +170,27 @@ static void sim_close(void *context, int fd)
 	}
 }
 
+static short sim_events(void *context, int fd, bool reading, bool writing)
+{
+	(void)context;
+	(void)fd;
+	return (short)((reading ? POLLIN : 0) | (writing ? POLLOUT : 0));
+}
+
+static bool sim_buffered(void *context, int fd)
+{
+	(void)context;
+	(void)fd;
+	return false;
+}
+
+static const char *sim_why(void *context, int fd, int err)
+{
+	(void)context;
+	(void)fd;
+	return strerror(-err);
+}
+
 static uint64_t sim_now(void *context)
 {
 	(void)context;
@@ -200,6 +222,9 @@ static inline void sim_begin(void)
 			       .recv = sim_recv,
 			       .finish = sim_finish,
 			       .close = sim_close,
+			       .events = sim_events,
+			       .buffered = sim_buffered,
+			       .why = sim_why,
 			       .now = sim_now,
 			       .random = sim_random};
 	sim.now = 1000 * SIM_SECOND;

@@ -192,7 +192,8 @@ static bool thread_without_capabilities(void)
 
 static void the_thread_holds_no_capability_and_ends_by_its_deadline(void **state)
 {
-	struct sender_config config = {.hello = frames_hello("agent", 7), .feed = feed};
+	struct sender_config config = {
+		.hello = frames_hello("agent", 7), .feed = feed, .net = &net_real};
 	struct queue *queue = queue_new(4096);
 	struct sender_stats stats;
 	struct sender *sender;

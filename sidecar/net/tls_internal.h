@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tls.c (the struct net), tls_session.c (one connection) and tls_context.c (certificates and keys) share; for those alone. */
+#ifndef RINGSIDE_NET_TLS_INTERNAL_H
+#define RINGSIDE_NET_TLS_INTERNAL_H
+
+#include <openssl/ssl.h>
+
+#include "base/buf.h"
+#include "base/watched.h"
+#include "net/tls.h"
+
+#define HELLO_HEAD 9
+
+struct session {
+	struct tls *tls;
+	int fd;
+	SSL *ssl;
+	struct buf out;	 /* encrypted, and not taken by the socket yet */
+	int under_error; /* of the net below, -errno */
+	uint8_t head[HELLO_HEAD];
+	size_t heard;  /* bytes of the head */
+	bool shaken;   /* the handshake is done */
+	bool stuck;    /* reading waits for `out` to go */
+	bool ended;    /* the peer's direction */
+	bool plain;    /* it speaks no TLS */
+	bool failed;   /* nothing can be said any more, but in plain */
+	bool finished; /* our direction is to end once `out` has gone */
+	char why[256];
+};
+
+struct tls {
+	struct net net;
+	const struct net *under;
+	struct tls_config config;
+	SSL_CTX *context;
+	BIO_METHOD *method;
+	struct watched files[3];
+	bool again; /* the files are to be read again, moved or not */
+	uint64_t looked_ns;
+	tls_listener *listener;
+	void *listener_context;
+	/* By handle. */
+	struct session **sessions;
+	size_t session_room;
+};
+
+/* The settings, certificates and keys of new connections. 0, -ENOMEM, or -EINVAL with ret_error. */
+int tls_context_new(const struct tls_config *config, SSL_CTX **ret_context,
+		    struct tls_error *ret_error);
+/* The option's value is a file's path. */
+bool tls_pem_is_file(const struct tls_pem *pem);
+
+/* What sessions read and write through. NULL: no memory. */
+BIO_METHOD *session_method(void);
+int session_new(struct tls *tls, int fd, struct session **ret_session);
+void session_free(struct session *session);
+/* Sends what is left of earlier records: 0 (some may be left still), or -errno. */
+int session_flush(struct session *session);
+/* What a result of 0 or less of an SSL function means: -EAGAIN, 0 (the peer has ended), or -errno. */
+int session_result(struct session *session, int result);
+
+#endif
