@@ -30,7 +30,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all help setup setup-run setup-test deps run image rootfs test test-unit test-probes test-integration test-docker \
-	test-vm test-reproducible check format clean distclean bench bench-kernel
+	test-vm test-reproducible test-chart chart-readme check format clean distclean bench bench-kernel
 
 all: $(B)/ringside
 
@@ -47,7 +47,7 @@ BUILD_PACKAGES := $(foreach t,$(BUILD_TOOLS),$(lastword $(subst :, ,$(t)))) bpft
 	zlib1g-dev perl ca-certificates debian-archive-keyring
 TEST_PACKAGES := libcmocka-dev libssl-dev openssl libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
 	bpftrace docker.io podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 \
-	cppcheck qemu-system-x86 busybox-static cpio
+	cppcheck qemu-system-x86 busybox-static cpio openssl
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
 missing = $(strip $(foreach t,$(BUILD_TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(t)))),, \
@@ -231,10 +231,10 @@ $(VENV): tests/requirements.txt
 PYTEST := $(B)/venv/bin/python -m pytest -q -p no:cacheprovider
 tests-built: $(B)/ringside $(WORKLOAD_BINARIES) $(VENV)
 
-test: ## Install what is missing, build, run unit, probes, integration, docker tests and one guest (as root)
+test: ## Install what is missing, build, run unit, probes, integration, docker, chart tests and one guest (as root)
 	@$(MAKE) --no-print-directory setup-test
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory tests-built $(UNIT_TESTS)
+	@$(MAKE) --no-print-directory tests-built $(UNIT_TESTS) $(B)/tools/helm
 	@tests/run.sh
 
 unit-built: $(UNIT_TESTS)
@@ -256,6 +256,27 @@ test-vm: tests-built $(B)/tests/nmi_share ## Kernels 5.10 to newest, booted unde
 
 test-reproducible: tests-built ## Two builds from nothing, dependencies and all, give the same binary and image
 	@RINGSIDE_SLOW=1 tests/run.sh reproducible
+
+# helm, by the Go that container/go.sh finds. It takes the cluster to be of this Kubernetes where it can't ask one.
+HELM_VERSION := v3.19.5
+HELM_KUBERNETES := 34
+HELM_MODULE := helm.sh/helm/v3
+HELM_FLAGS := -X $(HELM_MODULE)/internal/version.version=$(HELM_VERSION) $(foreach p,chartutil lint/rules, \
+	-X $(HELM_MODULE)/pkg/$(p).k8sVersionMajor=1 -X $(HELM_MODULE)/pkg/$(p).k8sVersionMinor=$(HELM_KUBERNETES))
+
+$(B)/tools/$(HELM_VERSION)/helm:
+	$(say) GO 'helm $(HELM_VERSION), once'
+	$(Q)go=$$(container/go.sh $(B)/tools) && cd / && \
+		CGO_ENABLED=0 GOBIN=$(CURDIR)/$(@D) $$go install -ldflags '-s -w $(HELM_FLAGS)' $(HELM_MODULE)/cmd/helm@$(HELM_VERSION)
+
+$(B)/tools/helm: $(B)/tools/$(HELM_VERSION)/helm
+	$(Q)ln -sf $(HELM_VERSION)/helm $@
+
+test-chart: tests-built $(B)/tools/helm ## Only the Helm chart's tests (RINGSIDE_SLOW=1: against more versions of Kubernetes)
+	@tests/run.sh helm
+
+chart-readme: $(VENV) ## Write the chart's README anew, from its values
+	$(B)/venv/bin/python helm/readme.py >helm/ringside/README.md
 
 # What a write pays under our programs, against two yardsticks. Run it with nothing else running.
 $(B)/bench/yardstick.bpf.o: tests/bench/yardstick.bpf.c | $(DEPS_BUILT)
@@ -326,7 +347,7 @@ image: ## Build the container image with docker, podman or buildah (PREBUILT=1: 
 # ---------------------------------------------------------------- housekeeping
 
 clean: ## Remove what we built
-	rm -rf $(filter-out $(DEPS) $(B)/venv $(B)/cache,$(wildcard $(B)/*))
+	rm -rf $(filter-out $(DEPS) $(B)/venv $(B)/cache $(B)/tools,$(wildcard $(B)/*))
 
 distclean: ## Remove the dependencies too
 	rm -rf $(B)
