@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The collector and a sidecar, each with the environment that the chart gives it, find and trust each other: in a network and
+mount namespace where the collector's Service name is loopback."""
+
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+from chart import find, render
+from harness import until
+
+NAME = "ringside-collector.ringside.svc"
+POD = {"metadata.name": "app-1", "metadata.namespace": "shop", "metadata.uid": "0f2a1c52-6d0b-4e0a-9a55-0a1b2c3d4e5f",
+       "spec.nodeName": "node-1", "metadata.labels['app.kubernetes.io/name']": "app"}
+
+
+@pytest.fixture(name="place")
+def place_(tmp_path):
+    """Runs programs in the namespaces; what still runs at the end is killed."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost {NAME}\n")
+    script = f"ip link set lo up && mount --bind {hosts} /etc/hosts && echo made && exec sleep 1000"
+    holder = subprocess.Popen(["unshare", "--mount", "--net", "sh", "-c", script], stdout=subprocess.PIPE)
+    started = [holder]
+
+    def start(name, *command, env):
+        inside = ["nsenter", "-t", str(holder.pid), "--mount", "--net", *map(str, command)]
+        with open(tmp_path / f"{name}.out", "wb") as out, open(tmp_path / f"{name}.err", "wb") as err:
+            started.append(subprocess.Popen(inside, stdout=out, stderr=err, env={"PATH": os.environ["PATH"], **env}))
+        return started[-1]
+
+    assert holder.stdout.readline() == b"made\n"
+    start.says = lambda name: (tmp_path / name).read_text()
+    yield start
+    for one in reversed(started):
+        one.kill()
+        one.wait()
+
+
+def authority(directory, *names):
+    """Files of an authority and of a client's certificate, as a person would make them."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *key, "-subj", "/CN=clients", "-keyout", "c.key", "-out", "c.pem")
+    openssl("req", "-new", *key, "-subj", "/CN=sidecar", "-keyout", "tls.key", "-out", "tls.csr")
+    (directory / "ext").write_text("extendedKeyUsage=clientAuth\nsubjectAltName=" + ",".join(f"DNS:{one}" for one in names))
+    openssl("x509", "-req", "-in", "tls.csr", "-CA", "c.pem", "-CAkey", "c.key", "-CAcreateserial", "-extfile", "ext", "-out", "tls.crt")
+
+
+def environment(container, fields, secrets):
+    """What the kubelet would make of it."""
+    made = {}
+    for one in container["env"]:
+        source = one.get("valueFrom", {})
+        if "fieldRef" in source:
+            value = fields.get(source["fieldRef"]["fieldPath"], "")
+        elif "secretKeyRef" in source:
+            value = secrets[source["secretKeyRef"]["name"]][source["secretKeyRef"]["key"]]
+        else:
+            value = re.sub(r"\$\((\w+)\)", lambda name: made[name[1]], one.get("value", ""))
+        made[one["name"]] = value
+    return made
+
+
+def of_collector(objects, directory):
+    """Its environment; the secret's files are in the directory."""
+    (container,) = find(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["collect"]
+    found = environment(container, {}, {})
+    for mount in container.get("volumeMounts", []):
+        for name, text in find(objects, "Secret")["data"].items():
+            (directory / name).write_bytes(base64.b64decode(text))
+        found = {key: value.replace(mount["mountPath"], str(directory)) for key, value in found.items()}
+    return found
+
+
+def of_sidecar(objects, secrets, cgroup):
+    template = json.loads(find(objects, "ConfigMap")["data"]["pod.json"])
+    (container,) = template["spec"]["initContainers"]
+    assert container["args"] == ["run"]
+    return {**environment(container, POD, secrets), "RINGSIDE_SCOPE": f"cgroup:{cgroup.path}", "RINGSIDE_PROBE": "process"}
+
+
+def start_collector(place, binary, objects, directory):
+    place("collector", binary, "collect", env=of_collector(objects, directory))
+    until(lambda: "msg=ready" in place.says("collector.err"), "the collector is ready")
+
+
+@pytest.mark.parametrize("trust", ["generate", "client certificate", "insecure"])
+def test_a_sidecars_records_come_out_at_the_collector(binary, place, cgroup, run, tmp_path, trust):
+    values, secrets = {"injection": {"mode": "patch"}}, {}
+    if trust == "client certificate":
+        authority(tmp_path, "*")
+        values["tls"] = {"clientCA": (tmp_path / "c.pem").read_text(), "clientSecret": "theirs"}
+        secrets["theirs"] = {name: (tmp_path / name).read_text() for name in ("tls.crt", "tls.key")}
+    elif trust == "insecure":
+        values["tls"] = {"mode": "insecure"}
+    objects = render(values)
+    server = tmp_path / "server"
+    server.mkdir()
+    start_collector(place, binary, objects, server)
+    sidecar = place("sidecar", binary, "run", env=of_sidecar(objects, secrets, cgroup))
+    until(lambda: "msg=ready" in place.says("sidecar.err"), "the sidecar is ready")
+    run("proc_shapes", "vfork", "/bin/true", cgroup=cgroup)
+    until(lambda: '"kind":"exec"' in place.says("collector.out"), "a record at the collector")
+    record = next(json.loads(line) for line in place.says("collector.out").splitlines() if '"kind":"exec"' in line)
+    wanted = {"k8s.pod.name": "app-1", "k8s.namespace.name": "shop", "k8s.node.name": "node-1",
+              "k8s.pod.uid": POD["metadata.uid"], "service.name": "app"}
+    assert record["attributes"].items() >= wanted.items()
+    assert ("tls=1.3" in place.says("sidecar.err")) == (trust != "insecure")
+    sidecar.send_signal(signal.SIGTERM)
+    assert sidecar.wait(20) == 0
+
+
+def test_a_sidecar_with_another_authority_sends_nothing(binary, place, cgroup, tmp_path):
+    """As after the secret was made anew: pods that have a sidecar must be restarted."""
+    values = {"injection": {"mode": "patch"}}
+    start_collector(place, binary, render(values), tmp_path)
+    place("sidecar", binary, "run", env=of_sidecar(render(values), {}, cgroup))
+    until(lambda: "certificate" in place.says("sidecar.err"), "the sidecar says why")
+    assert "agent connected" not in place.says("collector.err")
