@@ -250,6 +250,12 @@ static void take_hello(struct receiver *receiver, const uint8_t *message, size_t
 	welcome(receiver, frame);
 }
 
+/* A record of a handshake; as a frame it would be 22 bytes long and begin with a field of number 0. */
+static bool is_tls(const uint8_t *data, size_t length)
+{
+	return length > 1 && data[0] == 0x16 && data[1] == 0x03;
+}
+
 static void take_frame(struct receiver *receiver, const uint8_t *whole, size_t whole_length,
 		       const uint8_t *message, size_t length)
 {
@@ -257,6 +263,8 @@ static void take_frame(struct receiver *receiver, const uint8_t *whole, size_t w
 	const char *why;
 
 	if (session_unpack(receiver->hub->arena, message, length, &frame, &why)) {
+		if (receiver->state == GREETING && is_tls(whole, whole_length))
+			why = "it speaks TLS, and this collector was given no --tls-cert";
 		receiver_refuse(receiver, SESSION_ERROR_PROTOCOL, why);
 		return;
 	}
@@ -376,11 +384,14 @@ void receiver_shake(struct receiver *receiver)
 		receiver_read(receiver);
 	} else if (err == -EINPROGRESS) {
 		receiver_watch(receiver);
-	} else if (err == -EPIPE) {
-		receiver_lost(receiver, NULL);
-	} else {
+	} else if (err == -EPROTO) {
 		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED,
 				conn_why(&receiver->conn, err));
+	} else {
+		/* Whoever only looks whether the port answers is not worth a line. */
+		receiver_lost(receiver, err == -EPIPE || err == -ECONNRESET
+						? NULL
+						: conn_why(&receiver->conn, err));
 	}
 }
 

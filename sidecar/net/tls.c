@@ -101,7 +101,7 @@ static int tls_dialled(void *context, int fd)
 	}
 	err = session_result(session, err);
 	/* Whoever only looks whether the port answers breaks no protocol. */
-	if (err != -EAGAIN && !session->heard && session->tls->config.server)
+	if (err == -EPROTO && !session->heard && session->tls->config.server)
 		return -EPIPE;
 	return err == -EAGAIN ? -EINPROGRESS : err;
 }

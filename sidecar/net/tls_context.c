@@ -26,11 +26,11 @@ bool tls_pem_is_file(const struct tls_pem *pem)
 	return pem->value && !pem_text(pem);
 }
 
-/* `why` NULL: what OpenSSL said last. */
+/* `why` NULL: what OpenSSL said first. */
 static int wrong(struct tls_error *error, const struct tls_pem *pem, const char *why)
 {
 	if (!why)
-		why = ERR_reason_error_string(ERR_peek_last_error());
+		why = ERR_reason_error_string(ERR_peek_error());
 	error->option = pem->option;
 	error->file = pem_text(pem) ? "PEM text" : pem->value;
 	snprintf(error->why, sizeof(error->why), "%s", why ? why : "OpenSSL does not say");
@@ -152,11 +152,11 @@ static int take_key(SSL_CTX *context, const struct tls_pem *pem, struct tls_erro
 	key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked);
 	if (asked)
 		err = wrong(error, pem, "the key is encrypted: give one without a passphrase");
-	else if (!key && at_end())
+	else if (!key && (at_end() || ERR_GET_REASON(ERR_peek_error()) == ERR_R_UNSUPPORTED))
 		err = wrong(error, pem, "it holds no private key in PEM");
-	else if (!key || !SSL_CTX_use_PrivateKey(context, key))
+	else if (!key)
 		err = wrong(error, pem, NULL);
-	else if (!SSL_CTX_check_private_key(context))
+	else if (!SSL_CTX_use_PrivateKey(context, key) || !SSL_CTX_check_private_key(context))
 		err = wrong(error, pem, "the key is not the certificate's");
 out:
 	EVP_PKEY_free(key);

@@ -68,9 +68,6 @@ static int bio_write(BIO *bio, const char *data, int length)
 	int err;
 
 	BIO_clear_retry_flags(bio);
-	/* An alert would be no words to a peer that speaks no TLS. */
-	if (session->plain)
-		return length;
 	if (!buf_length(&session->out))
 		n = under->send(under->context, session->fd, data, (size_t)length);
 	if (n == -EAGAIN)
@@ -136,6 +133,15 @@ static void say_certificate(struct session *session)
 	}
 }
 
+/* "tlsv13 alert certificate required": the end of it. */
+static const char *alert_text(unsigned long error)
+{
+	const char *text = ERR_reason_error_string(error);
+	const char *alert = text ? strstr(text, "alert ") : NULL;
+
+	return alert ? alert + strlen("alert ") : text;
+}
+
 static void explain(struct session *session)
 {
 	unsigned long error = ERR_peek_error();
@@ -146,7 +152,7 @@ static void explain(struct session *session)
 		    "give --tls-ca to the sidecar");
 	else if (session->under_error == -EPROTO)
 		say(session, "TLS: its hello is too long", NULL);
-	else if (!session->shaken && (session->ended || !error))
+	else if (!session->shaken && (session->ended || session->under_error || !error))
 		say(session, "TLS: the connection was closed within the handshake", NULL);
 	else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		say_certificate(session);
@@ -156,8 +162,7 @@ static void explain(struct session *session)
 	else if (reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_VERSION_TOO_LOW)
 		say(session, "TLS: it speaks an older version", "TLS 1.3 is needed");
 	else if (reason > SSL_AD_REASON_OFFSET)
-		say(session, "TLS: the peer refuses",
-		    SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
+		say(session, "TLS: the peer refuses", alert_text(error));
 	else if (reason && !session->shaken && session->head[0] != HANDSHAKE)
 		say(session, "it answers without TLS", NULL);
 	else
@@ -174,7 +179,8 @@ int session_result(struct session *session, int result)
 	if (code == SSL_ERROR_ZERO_RETURN && session->shaken)
 		return 0;
 	session->failed = true;
-	if (session->under_error && session->under_error != -EPROTO)
+	if (session->under_error && session->under_error != -EPROTO &&
+	    !(session->heard && !session->shaken && session->tls->config.server))
 		return session->under_error;
 	explain(session);
 	return -EPROTO;

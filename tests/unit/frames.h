@@ -140,7 +140,7 @@ static void sink_forget(void *context, struct agent *agent)
 	(void)agent;
 }
 
-static inline void sink_begin(struct sink *sink)
+static inline void sink_begin_on(struct sink *sink, const struct net *net)
 {
 	static const struct hub_ops ops = {.allowed = sink_allowed,
 					   .joined = sink_joined,
@@ -154,8 +154,13 @@ static inline void sink_begin(struct sink *sink)
 	*sink = (struct sink){0};
 	sink->roster = roster_new(sink_forget, sink);
 	assert_non_null(sink->roster);
-	sink->hub = hub_new(&sim.net, NULL, sink->roster, &ops, sink);
+	sink->hub = hub_new(net, NULL, sink->roster, &ops, sink);
 	assert_non_null(sink->hub);
+}
+
+static inline void sink_begin(struct sink *sink)
+{
+	sink_begin_on(sink, &sim.net);
 }
 
 static inline void sink_end(struct sink *sink)

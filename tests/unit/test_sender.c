@@ -8,42 +8,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* A session of both streams, a gap, counters and an accounting. */
-static void push_a_session(struct side *side)
-{
-	struct buf beat;
-	struct session_account account = account_of(12, 40);
-
-	side_push(side, 0, 0, 5, 40);
-	side_push(side, 1, 0, 10, 60);
-	queue_push_gap(side->queue, 1, 10, 14, GAP_OVERSIZE);
-	side_push(side, 0, 5, 7, 20);
-	side_push(side, 1, 15, 25, 100);
-	assert_int_equal(buf_init(&beat, 0, 65536), 0);
-	assert_int_equal(session_put_heartbeat(&beat, &account), 0);
-	queue_push_heartbeat(side->queue, buf_head(&beat), buf_length(&beat));
-	buf_done(&beat);
-}
-
-static void expect_all_of_the_session(struct side *side, struct sink *sink)
-{
-	struct agent *agent = roster_find(sink->roster, "agent", 5);
-
-	assert_non_null(agent);
-	assert_int_equal(uplink_ended(side->uplink), 1);
-	assert_true(queue_empty(side->queue));
-	assert_int_equal(sink->next[0], 12);
-	assert_int_equal(sink->next[1], 40);
-	assert_true(agent->ended);
-	assert_int_equal(agent->gaps[1], 5);
-	for (uint32_t i = 0; i < SESSION_STREAMS; i++) {
-		struct balance balance = agent_balance(agent, i);
-
-		assert_true(balance.holds);
-		assert_int_equal(balance.difference, 0);
-	}
-}
-
 static void one_session(long cut_up, long cut_down, size_t piece, size_t window,
 			int *ret_connections)
 {
