@@ -2,11 +2,18 @@
 """TLS between `ringside run` and `ringside collect`, and a stock reader that speaks it."""
 
 import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
 
 import pytest
 
 from certificates import Authority
-from stream import wait_for, writes
+from stream import Agent, Closed, frame_bytes, pb, wait_for, writes
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +24,23 @@ def authority(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(authority):
     return authority.sign("server", "DNS:localhost", "IP:127.0.0.1")
+
+
+@pytest.fixture
+def run_to(binary, cgroup, sidecar):
+    """A function that starts `ringside run` towards a collector on loopback."""
+
+    def start(collector, *options, host="127.0.0.1"):
+        side = sidecar("--collector", f"{host}:{collector.address[1]}", *options, probe="process")
+        side.accounted = False  # the records are elsewhere
+        return side
+
+    return start
+
+
+def hears(side, *parts):
+    """Waits for a line of the sidecar's that holds these."""
+    side.wait(lambda: any(all(part in line for part in parts) for line in side.errors), f"{parts} on stderr")
 
 
 def test_a_stock_reader_speaks_tls_1_3_with_the_collector(collector, agent, authority, server):
@@ -40,3 +64,348 @@ def test_real_records_come_through_tls_and_the_equation_holds(collector, sidecar
     assert "holds=yes" in line and "end=bye" in line and "lost=0" in line
     wait_for(lambda: sum('"kind":"write"' in text for text in c.lines) >= 50_000, "all writes")
     assert {r["pid"] for r in map(json.loads, c.lines) if r["kind"] == "write"} == {report["pid"]}
+
+
+def test_a_megabyte_in_one_frame_and_half_a_record_at_the_turns_end_are_taken_in(collector, agent, authority, server):
+    c = collector(*server.options(), format="none")
+    a = agent(c, tls=authority.context())
+    big = writes(1, 0, 1)
+    big.batch.strings.append(bytes((1 << 20) - 200))
+    a.send(big)
+    a.wait_ack(1, 1)
+    # While it is stopped more comes than it reads in a turn: the last record is taken from the socket, and only half of it.
+    os.kill(c.process.pid, 19)
+    a.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+    small = [writes(1, seq, 1) for seq in range(1, 9)]
+    for frame in small:
+        frame.batch.strings.append(bytes(132000))
+    a.send(b"".join(map(frame_bytes, small)))
+    os.kill(c.process.pid, 18)
+    a.wait_ack(1, 9)
+
+
+def test_half_a_record_waits_for_its_other_half(collector, authority, server):
+    c = collector(*server.options())
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = authority.context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(c.address, timeout=20) as plain:
+        def say():
+            """In pieces of seven bytes."""
+            data = outgoing.read()
+            for i in range(0, len(data), 7):
+                plain.sendall(data[i:i + 7])
+                time.sleep(0.001)
+
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                say()
+                incoming.write(plain.recv(65536))
+        say()
+        hello = Agent.hello(type("Named", (), {"agent_id": b"torn", "epoch": 7}))
+        tls.write(frame_bytes(hello) + frame_bytes(writes(1, 0, 3)))
+        say()
+        assert len(c.records(3)) == 3
+
+
+WRONG_SERVERS = {
+    "another name": (["DNS:other.example", "IP:127.0.0.2"], {}, "it is not for 127.0.0.1"),
+    "no name": ([], {}, "it is not for 127.0.0.1"),
+    "expired": (["IP:127.0.0.1"], {"days": -1}, "certificate has expired"),
+    "for clients only": (["IP:127.0.0.1"], {"usage": "clientAuth"}, "not accepted"),
+}
+
+
+@pytest.mark.parametrize("names, how, why", WRONG_SERVERS.values(), ids=WRONG_SERVERS.keys())
+def test_a_collector_whose_certificate_is_wrong_gets_nothing(collector, run_to, authority, names, how, why):
+    c = collector(*authority.sign("wrong", *names, **how).options())
+    side = run_to(c, "--tls-ca", authority.cert)
+    hears(side, 'msg="no TLS with the collector"', why)
+    c.wait_log('msg="peer cut off"', "the peer refuses")
+    assert not c.lines and not any("agent connected" in line for line in c.log)
+
+
+def test_a_collector_of_another_authority_gets_nothing_and_it_is_said_once(collector, run_to, authority, server, tmp_path):
+    c = collector(*server.options())
+    side = run_to(c, "--tls-ca", Authority(tmp_path / "other").cert)
+    hears(side, 'msg="no TLS with the collector"', "local issuer")
+    wait_for(lambda: sum("unknown" in line for line in c.log) >= 3, "three tries")
+    assert sum("no TLS" in line for line in side.errors) == 1
+
+
+def test_certificates_are_asked_for_and_bound_to_the_agent_id(collector, run_to, authority, server, tmp_path):
+    c = collector(*server.options(), "--tls-client-ca", str(authority.cert))
+    own = authority.sign("own", "DNS:shop-*", "URI:spiffe://x/y")
+    common = ["--tls-ca", authority.cert]
+    mine = [*common, "--tls-cert", own.cert, "--tls-key", own.key]
+    hears(run_to(c, *mine, "--agent-id", "shop-1"), "collector connected")
+    hears(run_to(c, *mine, "--agent-id", "bank-1"), "refused the session", "not for this agent id")
+    hears(run_to(c, *common, "--agent-id", "shop-2"), "no TLS", "certificate required")
+    c.wait_log("peer cut off", "it has no certificate")
+    stranger = Authority(tmp_path / "other").sign("shop", "DNS:shop-*")
+    hears(run_to(c, *common, "--tls-cert", stranger.cert, "--tls-key", stranger.key, "--agent-id", "shop-3"), "no TLS",
+          "unknown ca")
+    only_server = authority.sign("for-servers", "DNS:shop-*", usage="serverAuth")
+    hears(run_to(c, *common, "--tls-cert", only_server.cert, "--tls-key", only_server.key, "--agent-id", "shop-4"), "no TLS",
+          "the peer refuses")
+    assert sum("agent connected" in line for line in c.log) == 1
+
+
+def test_tls_1_2_is_refused(collector, authority, server):
+    c = collector(*server.options())
+    context = authority.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError, match="PROTOCOL_VERSION"):
+        Agent(c.address, tls=context)
+    c.wait_log("peer cut off", "TLS 1.3 is needed")
+
+
+def test_plain_and_tls_meet_with_a_clear_line_on_both_sides(collector, run_to, authority, server):
+    c = collector(*server.options())
+    hears(run_to(c), "refused the session", "--tls-ca")
+    c.wait_log("peer cut off", "it speaks no TLS")
+    plain = collector()
+    hears(run_to(plain, "--tls-ca", authority.cert), "no TLS with the collector", "it answers without TLS")
+    plain.wait_log("peer cut off", "it speaks TLS", "--tls-cert")
+
+
+GARBAGE = {
+    "http": b"GET / HTTP/1.1\r\n\r\n",
+    "a record that is none": b"\x16\x03\x01\x00\x20" + bytes(32),
+    "a hello of sixteen megabytes": b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(16000),
+    "an alert": b"\x15\x03\x01\x00\x02\x02\x28",
+    "zeroes": bytes(100),
+}
+
+
+@pytest.mark.parametrize("data", GARBAGE.values(), ids=GARBAGE.keys())
+def test_garbage_is_cut_off_with_one_line_while_another_agent_works(collector, agent, authority, server, data):
+    c = collector(*server.options())
+    good = agent(c, tls=authority.context())
+    bad = agent(c, hello=False)
+    bad.send_bytes(data)
+    c.wait_log("peer cut off")
+    bad.wait_closed() if data[:1] == b"\x16" else None
+    good.send(writes(1, 0, 1))
+    good.wait_ack(1, 1)
+    assert sum("peer cut off" in line for line in c.log) == 1
+
+
+def hello_of(authority):
+    """A ClientHello, as bytes."""
+    outgoing = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        authority.context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost").do_handshake()
+    return outgoing.read()
+
+
+def test_a_connection_cut_within_the_handshake_is_one_line_and_harms_nobody(collector, agent, authority, server):
+    c = collector(*server.options())
+    hello = hello_of(authority)
+    for cut in (1, 5, 20, len(hello) - 1, len(hello)):
+        with socket.create_connection(c.address) as plain:
+            plain.sendall(hello[:cut])
+            if cut == len(hello):
+                assert plain.recv(1)
+    wait_for(lambda: sum("peer cut off" in line for line in c.log) == 5, "five lines")
+    a = agent(c, tls=authority.context())
+    a.send(writes(1, 0, 1))
+    a.wait_ack(1, 1)
+
+
+def test_a_slow_handshake_is_dropped_after_ten_seconds(collector, authority, server):
+    c = collector(*server.options())
+    begun = time.monotonic()
+    with socket.create_connection(c.address, timeout=20) as plain:
+        plain.sendall(hello_of(authority)[:50])
+        assert plain.recv(1) == b""
+        assert time.monotonic() - begun >= 9.5
+    c.wait_log("peer cut off", "the handshake takes too long")
+
+
+def test_a_silent_listener_is_given_up_after_ten_seconds(binary, sidecar, authority):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        side = sidecar("--collector", "127.0.0.1:%d" % listener.getsockname()[1], "--tls-ca", authority.cert, probe="process")
+        side.accounted = False
+        hears(side, "collector unreachable", "the handshake takes too long")
+
+
+def test_a_collector_that_is_killed_and_comes_back_gets_everything(collector, sidecar, run, cgroup, authority, server):
+    first = collector(*server.options())
+    side = sidecar("--collector", "127.0.0.1:%d" % first.address[1], "--tls-ca", authority.cert, probe="process")
+    side.accounted = False
+    hears(side, "collector connected")
+    first.process.kill()
+    first.process.wait()
+    hears(side, "collector unreachable")
+    run("short_processes", 200, 0, gate=True).open_gate(cgroup).finish()
+    second = collector(*server.options(), "--listen", "127.0.0.1:%d" % first.address[1])
+    wait_for(lambda: sum("collector connected" in line for line in side.errors) == 2, "the second connection", 60)
+    side.stop()
+    assert side.done["stream0_acknowledged"] == side.done["stream0_taken"]
+    assert second.balance(0, agent=side.messages("ready")[0]["agent"])["holds"] == "yes"
+
+
+def replace(source, target):
+    """As Kubernetes does: the new file is there at once."""
+    shutil.copy(source, str(target) + ".new")
+    os.replace(str(target) + ".new", target)
+
+
+def test_renewed_certificates_are_taken_under_traffic_and_broken_ones_are_not(collector, agent, authority, server, tmp_path):
+    live = tmp_path / "live.pem", tmp_path / "live.key"
+    for source, target in zip((server.cert, server.key), live):
+        shutil.copy(source, target)
+    c = collector("--tls-cert", str(live[0]), "--tls-key", str(live[1]))
+    context = authority.context()
+    a = agent(c, b"stays", tls=context)
+
+    def serial():
+        with socket.create_connection(c.address, timeout=20) as plain, context.wrap_socket(
+                plain, server_hostname="localhost") as tls:
+            return tls.getpeercert()["serialNumber"]
+
+    old = serial()
+    a.send(writes(1, 0, 10))
+    broken = tmp_path / "broken"
+    broken.write_text("-----BEGIN CERTIFICATE-----\nthis is none\n-----END CERTIFICATE-----\n")
+    replace(broken, live[0])
+    wait_for(lambda: serial() == old and any("cannot take the new certificates" in line for line in c.log), "the line", 30)
+    for _ in range(20):
+        assert serial() == old
+    assert sum("cannot take" in line for line in c.log) == 1
+    c.wait_log("cannot take", "option=--tls-cert", "live.pem", "do=")
+    renewed = authority.sign("renewed", "DNS:localhost", "IP:127.0.0.1")
+    replace(renewed.key, live[1])
+    replace(renewed.cert, live[0])
+    wait_for(lambda: serial() != old, "the new certificate", 30)
+    c.wait_log("certificates read again")
+    a.send(writes(1, 10, 10))
+    a.wait_ack(1, 20)
+    assert [r["seq"] for r in c.records(20)] == list(range(20))
+
+
+def test_a_renewed_authority_is_taken_by_the_sidecar(collector, run_to, authority, server, tmp_path):
+    ca = tmp_path / "ca.pem"
+    shutil.copy(Authority(tmp_path / "other").cert, ca)
+    c = collector(*server.options())
+    side = run_to(c, "--tls-ca", ca)
+    hears(side, "no TLS with the collector")
+    replace(authority.cert, ca)
+    side.wait(lambda: any("collector connected" in line for line in side.errors), "the connection", 60)
+
+
+TOKEN, OTHER = "a-token-of-some-length", "another-token-of-some-length"
+
+
+@pytest.fixture
+def tokens(tmp_path):
+    path = tmp_path / "tokens"
+    path.write_text(f"# who may\n{TOKEN} shop-* host.name=* k8s.namespace.name=shop\n")
+    return path
+
+
+def token_file(directory, text):
+    path = directory / f"token-{len(text)}"
+    path.write_text(text + "\n")
+    return path
+
+
+def test_tokens_are_asked_for_inside_tls(collector, run_to, authority, server, tokens, tmp_path):
+    c = collector(*server.options(), "--token-file", str(tokens))
+    tls = ["--tls-ca", authority.cert]
+    right = ["--token-file", token_file(tmp_path, TOKEN)]
+    wrong = ["--token-file", token_file(tmp_path, OTHER)]
+    hears(run_to(c, *tls, *right, "--agent-id", "shop-1", "--attribute", "k8s.namespace.name=shop"), "collector connected")
+    hears(run_to(c, *tls, *wrong, "--agent-id", "shop-2"), "refused the session", "token is not known")
+    hears(run_to(c, *tls, "--agent-id", "shop-3"), "refused the session", "no token came")
+    hears(run_to(c, *tls, *right, "--agent-id", "bank-1"), "refused the session", "not for this agent id")
+    hears(run_to(c, *tls, *right, "--agent-id", "shop-4", "--attribute", "k8s.namespace.name=bank"), "refused the session",
+          "attributes")
+    assert sum("agent connected" in line for line in c.log) == 1
+    assert not any(secret in line for secret in (TOKEN, OTHER) for line in c.log)
+
+
+def test_new_tokens_are_taken_and_a_broken_list_is_not(collector, agent, authority, server, tokens):
+    c = collector(*server.options(), "--token-file", str(tokens))
+
+    def welcome(token):
+        one = agent(c, b"shop-9", tls=authority.context(), hello=False)
+        one.send(one.hello(token=token.encode()))
+        try:
+            one.expect("welcome")
+            return True
+        except (AssertionError, Closed):
+            return False
+        finally:
+            one.close()
+
+    assert welcome(TOKEN) and not welcome(OTHER)
+    tokens.write_text("nonsense\n")
+    wait_for(lambda: welcome(TOKEN) and any("cannot take the new tokens" in line for line in c.log), "the line", 30)
+    tokens.write_text(f"{OTHER} *\n")
+    wait_for(lambda: welcome(OTHER), "the new token", 30)
+    assert not welcome(TOKEN)
+
+
+def test_pems_come_by_value_in_the_environment(collector, binary, cgroup, authority, server):
+    c = collector(env={"RINGSIDE_TLS_CERT": server.cert.read_text(), "RINGSIDE_TLS_KEY": "\n" + server.key.read_text()})
+    side = subprocess.Popen([binary, "run", "--scope", f"cgroup:{cgroup.path}", "--collector", "127.0.0.1:%d" % c.address[1]],
+                            stderr=subprocess.PIPE, text=True, env={**os.environ, "RINGSIDE_TLS_CA": authority.cert.read_text()})
+    try:
+        c.wait_log("agent connected")
+    finally:
+        side.terminate()
+        assert side.wait(20) == 0
+
+
+WRONG_CALLS = {
+    "run: a file that is not there": (["run", "--collector", "127.0.0.1", "--tls-ca", "/nonexistent"], "--tls-ca", "/nonexistent"),
+    "run: no PEM": (["run", "--collector", "127.0.0.1", "--tls-ca", "{tokens}"], "--tls-ca", "no certificate"),
+    "run: certificate without key": (["run", "--collector", "127.0.0.1", "--tls-ca", "{ca}", "--tls-cert", "{cert}"], "--tls-cert",
+                                     "--tls-key"),
+    "run: another's key": (["run", "--collector", "127.0.0.1", "--tls-ca", "{ca}", "--tls-cert", "{cert}", "--tls-key", "{cakey}"],
+                           "--tls-key", "not the certificate's"),
+    "run: a certificate for a plain stream": (["run", "--collector", "127.0.0.1", "--tls-cert", "{cert}", "--tls-key", "{key}"],
+                                              "--tls-cert", "--tls-ca"),
+    "run: insecure and an authority": (["run", "--collector", "10.0.0.1", "--tls-ca", "{ca}", "--insecure"], "--insecure", "--tls-ca"),
+    "run: a token in the clear": (["run", "--collector", "10.0.0.1", "--insecure", "--token-file", "{tokens}"], "--token-file",
+                                  "--tls-ca"),
+    "run: a token on plain loopback": (["run", "--collector", "127.0.0.1", "--token-file", "{tokens}"], "--token-file", "--tls-ca"),
+    "run: no token": (["run", "--collector", "127.0.0.1", "--tls-ca", "{ca}", "--token-file", "{tokens}"], "--token-file", "16 to 256"),
+    "collect: key without certificate": (["collect", "--tls-key", "{key}"], "--tls-key", "--tls-cert"),
+    "collect: client certificates in the clear": (["collect", "--tls-client-ca", "{ca}"], "--tls-client-ca", "--tls-cert"),
+    "collect: tokens in the clear": (["collect", "--token-file", "{tokens}"], "--token-file", "--tls-cert"),
+    "collect: a list that is none": (["collect", "--tls-cert", "{cert}", "--tls-key", "{key}", "--token-file", "{ca}"],
+                                     "--token-file", "line 1"),
+    "collect: beyond loopback in the clear": (["collect", "--listen", "0.0.0.0:0"], "--listen", "--tls-cert"),
+    "collect: insecure and a certificate": (["collect", "--tls-cert", "{cert}", "--tls-key", "{key}", "--insecure"], "--insecure",
+                                            "--tls-cert"),
+}
+
+
+@pytest.mark.parametrize("call, option, part", WRONG_CALLS.values(), ids=WRONG_CALLS.keys())
+def test_a_wrong_call_is_one_line_with_the_option_and_exit_2(binary, authority, server, tokens, call, option, part):
+    files = {"ca": authority.cert, "cakey": authority.key, "cert": server.cert, "key": server.key, "tokens": tokens}
+    done = subprocess.run([binary, *(word.format(**files) for word in call)], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert f"option={option} " in done.stderr and part in done.stderr and " do=" in done.stderr
+
+
+def test_an_encrypted_key_is_refused_with_the_reason(binary, server, tmp_path):
+    subprocess.run(["openssl", "ec", "-in", server.key, "-aes256", "-passout", "pass:secret", "-out", tmp_path / "key"], check=True,
+                   capture_output=True)
+    done = subprocess.run([binary, "collect", "--tls-cert", server.cert, "--tls-key", tmp_path / "key"], capture_output=True,
+                          text=True, timeout=20, stdin=subprocess.DEVNULL)
+    assert done.returncode == 2 and "passphrase" in done.stderr
+
+
+def test_a_collector_on_tls_listens_beyond_loopback(binary, server):
+    c = subprocess.Popen([binary, "collect", "--listen", "0.0.0.0:0", *server.options(), "--format", "none"],
+                         stderr=subprocess.PIPE, text=True)
+    assert re.search("msg=ready.* tls=1.3", c.stderr.readline())
+    c.terminate()
+    assert c.wait(20) == 0
