@@ -29,7 +29,7 @@ endif
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help setup setup-run setup-test deps run image rootfs test test-unit test-probes test-integration test-docker \
+.PHONY: all help setup setup-run setup-test deps run image rootfs test test-unit test-inject test-probes test-integration test-docker \
 	test-vm test-reproducible test-chart chart-readme check format clean distclean bench bench-kernel
 
 all: $(B)/ringside
@@ -81,7 +81,8 @@ $(DEPS_BUILT): container/deps.lock container/deps.sh container/apt.sh
 
 PB := $(GEN)/ringside.pb-c
 SKELETONS := $(patsubst bpf/%.bpf.c,$(GEN)/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
-GENERATED := $(PB).h $(SKELETONS) $(GEN)/syscall_names.h $(GEN)/third_party.h
+SIDECAR_JSON := $(GEN)/sidecar_json.h
+GENERATED := $(PB).h $(SKELETONS) $(GEN)/syscall_names.h $(GEN)/third_party.h $(SIDECAR_JSON)
 
 $(PB).c: proto/ringside.proto
 	$(say) PROTO $<
@@ -102,6 +103,12 @@ $(GEN)/third_party.h: container/third_party.sh container/deps.lock | $(DEPS_BUIL
 	@mkdir -p $(GEN)
 	$(Q)container/third_party.sh $(DEPS) >$@.list
 	$(Q)sed -n 's/^linked\t\([^\t]*\)\t\([^\t]*\)\t\([^\t]*\)\t.*/{"\1", "\2", "\3"},/p' $@.list >$@
+
+# What `inject` puts into pods: the chart's own file, as an array's elements.
+$(SIDECAR_JSON): helm/ringside/files/sidecar.json
+	$(say) GEN $@
+	@mkdir -p $(GEN)
+	$(Q)od -An -v -tx1 $< | sed 's/[0-9a-f][0-9a-f]/0x&,/g' >$@
 
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Wno-address-of-packed-member -Wno-missing-declarations -iquote bpf -iquote bpf/lib -I$(PREFIX)/include \
@@ -132,7 +139,7 @@ CFLAGS := -std=gnu11 -O2 -g -fno-strict-aliasing -fstack-protector-strong -fno-o
 	-ffunction-sections -fdata-sections $(WARN) $(DEFINES) $(INCLUDES) -isystem $(PREFIX)/include \
 	-ffile-prefix-map=$(CURDIR)=/ringside
 LDFLAGS := -static -Wl,--gc-sections -Wl,--build-id=sha1 -Wl,-z,relro,-z,noexecstack -L$(PREFIX)/lib
-LDLIBS := -lbpf -lelf -lz -lprotobuf-c -lssl -lcrypto
+LDLIBS := -lbpf -lelf -lz -lprotobuf-c -lyyjson -lssl -lcrypto
 
 SOURCES := $(sort $(wildcard sidecar/*.c sidecar/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
@@ -172,24 +179,28 @@ run: ## Install what is missing, build, show a demo's live stream for RUN_FOR=20
 SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) $(DEFINES) $(INCLUDES) -isystem $(B)/unit/include -Itests/unit $(SAN)
 # glibc's own memmove is watched by the sanitizers: ours stays out, but for its test.
-UNIT_SOURCES := $(filter-out sidecar/base/memmove.c,$(wildcard sidecar/base/*.c)) $(wildcard sidecar/wire/*.c sidecar/spool/*.c sidecar/net/*.c sidecar/scope/text_*.c) \
+UNIT_SOURCES := $(filter-out sidecar/base/memmove.c,$(wildcard sidecar/base/*.c)) $(wildcard sidecar/wire/*.c sidecar/spool/*.c sidecar/net/*.c sidecar/inject/*.c sidecar/scope/text_*.c) \
 	sidecar/cmd/bench_cases.c sidecar/cmd/bench_plot.c sidecar/cmd/bench_ratio.c \
 	sidecar/kernel/kallsyms.c sidecar/probes/profile_kind.c
-UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/unit/%.o) $(B)/unit/ringside.pb-c.o $(B)/unit/protobuf-c.o
+UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/unit/%.o) $(B)/unit/ringside.pb-c.o $(B)/unit/protobuf-c.o $(B)/unit/yyjson.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 
-# protobuf-c once more, for glibc with the sanitizers.
+# protobuf-c and yyjson once more, for glibc with the sanitizers.
 $(B)/unit/include/protobuf-c/protobuf-c.h: | $(DEPS_BUILT)
 	@mkdir -p $(@D)
 	@cp $(DEPS)/work/protobuf-c/protobuf-c/protobuf-c.h $@
+	@cp $(DEPS)/work/yyjson/src/yyjson.h $(B)/unit/include/
 
 $(B)/unit/protobuf-c.o: $(B)/unit/include/protobuf-c/protobuf-c.h
 	$(Q)$(CC_HOST) -O1 -g $(SAN) -I$(B)/unit/include -c $(DEPS)/work/protobuf-c/protobuf-c/protobuf-c.c -o $@
 
+$(B)/unit/yyjson.o: | $(DEPS_BUILT)
+	$(Q)$(CC_HOST) -O1 -g $(SAN) -c $(DEPS)/work/yyjson/src/yyjson.c -o $@
+
 $(B)/unit/ringside.pb-c.o: $(PB).c $(B)/unit/include/protobuf-c/protobuf-c.h
 	$(Q)$(CC_HOST) $(UNIT_CFLAGS) -Wno-conversion -c $< -o $@
 
-$(B)/unit/%.o: %.c $(B)/unit/include/protobuf-c/protobuf-c.h | $(PB).h
+$(B)/unit/%.o: %.c $(B)/unit/include/protobuf-c/protobuf-c.h | $(PB).h $(SIDECAR_JSON)
 	$(say) CC $< '(unit)'
 	@mkdir -p $(@D)
 	$(Q)$(CC_HOST) $(UNIT_CFLAGS) -MD -MP -c $< -o $@
@@ -231,7 +242,7 @@ $(VENV): tests/requirements.txt
 PYTEST := $(B)/venv/bin/python -m pytest -q -p no:cacheprovider
 tests-built: $(B)/ringside $(WORKLOAD_BINARIES) $(VENV)
 
-test: ## Install what is missing, build, run unit, probes, integration, docker, chart tests and one guest (as root)
+test: ## Install what is missing, build, run unit, inject, probes, integration, docker, chart tests and one guest (as root)
 	@$(MAKE) --no-print-directory setup-test
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory tests-built $(UNIT_TESTS) $(B)/tools/helm
@@ -241,6 +252,9 @@ unit-built: $(UNIT_TESTS)
 
 test-unit: $(UNIT_TESTS) ## Only the unit tests
 	@tests/run.sh unit
+
+test-inject: tests-built ## Only the tests of `inject`
+	@tests/run.sh inject
 
 test-probes: tests-built ## Only the probes' tests, on the real kernel
 	@tests/run.sh probes

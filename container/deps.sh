@@ -155,6 +155,12 @@ build_openssl() {
 		cp include/openssl/*.h "$prefix/include/openssl/")
 }
 
+build_yyjson() {
+	unpack yyjson &&
+	(cd "$work/yyjson" && $cc $cflags -c src/yyjson.c -o yyjson.o &&
+		ar rcsD "$prefix/lib/libyyjson.a" yyjson.o && cp src/yyjson.h "$prefix/include/")
+}
+
 build() {
 	local name
 	mkdir -p "$prefix/lib" "$prefix/include" "$out/built"

@@ -18,6 +18,7 @@ static const struct {
 	{"cat", cat_main, "print a captured stream of frames"},
 	{"check", check_main, "say what this kernel and these privileges allow, and what to do"},
 	{"bench", bench_main, "measure the transports and the pipeline on this machine"},
+	{"inject", inject_main, "put the sidecar into the pods of Kubernetes objects"},
 	{"health", health_main, "exit 0 when the sidecar or collector beside it is ready"},
 	{"version", version_main, "version of the program, the protocol and the libraries"},
 };

@@ -32,10 +32,11 @@ allowed() {
 	base) echo "" ;;
 	wire) echo "base" ;;
 	spool | net) echo "base wire" ;;
+	inject) echo "base" ;;
 	scope) echo "base" ;;
 	kernel) echo "base" ;;
 	probes) echo "base wire scope kernel" ;;
-	cmd) echo "base wire spool net scope kernel probes" ;;
+	cmd) echo "base wire spool net inject scope kernel probes" ;;
 	esac
 }
 
@@ -63,6 +64,12 @@ check_includes() {
 		case $room in
 		wire | probes) ;;
 		*) ! grep -q '^#include "ringside.pb-c.h"' "$file" || fail "$file: only wire and probes see protobuf" ;;
+		esac
+		case $room in
+		inject) ;;
+		# Its version too.
+		*) [ "$file" = sidecar/cmd/version.c ] ||
+			! grep -q '^#include <yyjson.h>' "$file" || fail "$file: only inject sees yyjson" ;;
 		esac
 	done
 }

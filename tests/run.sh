@@ -8,7 +8,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 layers=("$@")
 if [ ${#layers[@]} -eq 0 ]; then
-	layers=(build reproducible unit probes integration docker helm vm)
+	layers=(build reproducible unit inject probes integration docker helm vm)
 	export VM=short
 fi
 passed=0 failed=0 skipped=0

@@ -266,6 +266,23 @@ static void print_wrapped(const char *text, size_t column)
 	putchar('\n');
 }
 
+/* Line by line; what begins with a space is an example, and stays as it is. */
+static void print_about(const char *text)
+{
+	while (*text) {
+		const size_t length = strcspn(text, "\n");
+		char *line = strndup(text, length);
+
+		if (line && *line == ' ')
+			puts(line);
+		else if (line)
+			print_wrapped(line, 0);
+		free(line);
+		text += length;
+		text += *text == '\n';
+	}
+}
+
 static void print_help(const char *command, const char *synopsis, const char *about,
 		       const struct option_def *table)
 {
@@ -280,7 +297,7 @@ static void print_help(const char *command, const char *synopsis, const char *ab
 			widest = width;
 	}
 	printf("Usage: %s\n\n", synopsis);
-	print_wrapped(about, 0);
+	print_about(about);
 	printf("\nOptions of `%s`:\n", command);
 	for (const struct option_def *option = table; option->name; option++) {
 		int width = printf("  --%s%s%s", option->name, option->argument ? " " : "",

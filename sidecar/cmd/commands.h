@@ -11,6 +11,7 @@ int collect_main(int argc, char **argv);
 int cat_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
+int inject_main(int argc, char **argv);
 int health_main(int argc, char **argv);
 int version_main(int argc, char **argv);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <bpf/libbpf.h>
 #include <protobuf-c/protobuf-c.h>
+#include <yyjson.h>
 #include <zlib.h>
 
 #include "base/log.h"
@@ -46,8 +47,8 @@ int version_main(int argc, char **argv)
 		print_licences();
 	else
 		printf("ringside %s\nprotocol %d\nlibbpf %s\nlibelf %s\nzlib %s\nprotobuf-c %s\n"
-		       "openssl %s\n",
+		       "openssl %s\nyyjson %s\n",
 		       RINGSIDE_VERSION, SESSION_VERSION, libbpf_version_string(), ELFUTILS_VERSION,
-		       zlibVersion(), protobuf_c_version(), tls_version());
+		       zlibVersion(), protobuf_c_version(), tls_version(), YYJSON_VERSION_STRING);
 	return 0;
 }

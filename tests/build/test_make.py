@@ -66,7 +66,7 @@ def test_a_missing_tool_is_named_with_make_setup():
     assert "bpftool" in last and "make setup" in last
 
 
-@pytest.mark.parametrize("command", ["run", "collect", "cat", "check", "bench pipeline"])
+@pytest.mark.parametrize("command", ["run", "collect", "cat", "check", "bench pipeline", "inject"])
 def test_every_option_is_in_the_readme(command):
     shown = subprocess.run([BINARY, *command.split(), "--help"], capture_output=True, text=True)
     assert shown.returncode == 0

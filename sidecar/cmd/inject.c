@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/* `ringside inject`: puts the sidecar into the pods of Kubernetes objects, from stdin to stdout. */
+#include "inject/inject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/options.h"
+#include "cmd/choices.h"
+#include "cmd/commands.h"
+#include "net/address.h"
+
+#define INPUT_MAX  (64u * 1024 * 1024)
+#define PEM_MAX	   (256u * 1024) /* an environment variable is no place for more */
+#define READ_BYTES (64u * 1024)
+
+struct inject_config {
+	const char *image, *collector, *tls_ca, *process_access;
+	bool insecure, remove;
+};
+
+static const struct option_def inject_options[] = {
+	{"collector", OPTION_TEXT, "HOST[:PORT]",
+	 "where the sidecar streams to (default ringside-collector.ringside.svc:9717)",
+	 offsetof(struct inject_config, collector), 0, 0},
+	{"image", OPTION_TEXT, "IMAGE",
+	 "the sidecar's image (default ringside:" RINGSIDE_VERSION ")",
+	 offsetof(struct inject_config, image), 0, 0},
+	{"tls-ca", OPTION_TEXT, "FILE",
+	 "certificates (PEM) that the collector's must be signed by; their text goes into the pod "
+	 "(default: the image's)",
+	 offsetof(struct inject_config, tls_ca), 0, 0},
+	{"insecure", OPTION_FLAG, NULL, "let the sidecar stream over plain TCP",
+	 offsetof(struct inject_config, insecure), 0, 0},
+	{"process-access", OPTION_TEXT, "HOW",
+	 "share: the pod's containers share a PID namespace, so that lookups in all of them are "
+	 "seen; none: they stay apart, and lookups are not seen (default share)",
+	 offsetof(struct inject_config, process_access), 0, 0},
+	{"remove", OPTION_FLAG, NULL, "take the sidecar out again",
+	 offsetof(struct inject_config, remove), 0, 0},
+	{0},
+};
+
+static const char about[] =
+	"Reads a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob or a List of "
+	"them as JSON, from FILE or stdin, and prints it with the sidecar in its pods. Pods that "
+	"have it are left alone, and so are those that it can't run in; stderr names them.\n"
+	"\n"
+	"  kubectl get deployment app -o json | ringside inject | kubectl apply -f -\n"
+	"  kubectl get deployment app -o json | ringside inject --remove | kubectl replace -f -\n";
+
+/* Reads to the end. 0 or -errno; -EFBIG: longer than the buffer's limit. */
+static int read_all(int fd, struct buf *buf)
+{
+	struct pollfd in = {.fd = fd, .events = POLLIN};
+
+	for (;;) {
+		ssize_t n;
+		int err = buf_reserve(buf, READ_BYTES);
+
+		if (err)
+			return err == -ENOSPC ? -EFBIG : err;
+		n = read(fd, buf->data + buf->tail, READ_BYTES);
+		if (n > 0)
+			buf->tail += (size_t)n;
+		else if (!n)
+			return 0;
+		else if (errno == EAGAIN)
+			poll(&in, 1, -1);
+		else if (errno != EINTR)
+			return -errno;
+	}
+}
+
+/* 0, or 1: logged. `most` is in bytes. */
+static int read_file(const char *name, size_t most, struct buf *buf)
+{
+	const bool standard = !strcmp(name, "-");
+	const int fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
+	int err = fd < 0 ? -errno : 0;
+
+	buf_init(buf, 0, most + READ_BYTES);
+	if (!err)
+		err = read_all(fd, buf);
+	if (!err && buf_length(buf) > most)
+		err = -EFBIG;
+	if (!standard && fd >= 0)
+		close(fd);
+	if (!err)
+		return 0;
+	log_line(LOG_ERROR, "cannot read", "file", standard ? "stdin" : name, "why",
+		 err == -EFBIG ? "it is too long" : strerror(-err), "bytes",
+		 err == -EFBIG ? log_u64(most) : NULL, NULL);
+	return 1;
+}
+
+/* A full disk may hold a part; a pipe's reader then gets the end of a text that is no JSON. */
+static int write_all(const char *text, size_t length)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+	while (length) {
+		const ssize_t n = write(STDOUT_FILENO, text, length);
+
+		if (n > 0) {
+			text += n;
+			length -= (size_t)n;
+		} else if (n < 0 && errno == EAGAIN) {
+			poll(&out, 1, -1);
+		} else if (n == 0 || errno != EINTR) {
+			log_line(LOG_ERROR, "cannot write to stdout", "why",
+				 strerror(n ? errno : EIO), NULL);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static void left_alone(const char *object, const char *why)
+{
+	log_line(LOG_INFO, "left alone", "object", object, "why", why, NULL);
+}
+
+static void refuse(const char *file, const struct inject_trouble *trouble)
+{
+	log_line(LOG_ERROR, "cannot inject", "file", file, "object",
+		 *trouble->object ? trouble->object : NULL, "path",
+		 *trouble->path ? trouble->path : NULL, "line",
+		 trouble->line ? log_u64(trouble->line) : NULL, "column",
+		 trouble->line ? log_u64(trouble->column) : NULL, "why", trouble->why, "do",
+		 trouble->todo, NULL);
+}
+
+static int choose(const struct inject_config *config)
+{
+	struct address address;
+
+	if (config->collector &&
+	    (address_parse(config->collector, &address) || !address.host[0] || !address.port))
+		return choice_wrong("--collector", config->collector, "not HOST or HOST:PORT",
+				    "give for example ringside-collector.ringside.svc:9717");
+	if (config->image && (!*config->image || strpbrk(config->image, " \t\r\n")))
+		return choice_wrong("--image", config->image, "not an image's name",
+				    "give for example ringside:" RINGSIDE_VERSION);
+	if (config->process_access && !inject_knows_access(config->process_access))
+		return choice_wrong("--process-access", config->process_access, "no such way",
+				    "take share or none");
+	if (config->tls_ca && config->insecure)
+		return choice_wrong("--insecure", "1", "--tls-ca is given too",
+				    "leave one of the two out");
+	return 0;
+}
+
+/* The text of the certificates, ended by a NUL. 0, 1 or 2. */
+static int read_ca(const char *given, struct buf *buf, const char **ret_pem)
+{
+	int err = 0;
+
+	*ret_pem = given;
+	if (!given || strstr(given, "-----BEGIN "))
+		return 0;
+	err = read_file(given, PEM_MAX, buf);
+	if (err)
+		return err;
+	if (buf_put(buf, "", 1))
+		return 1;
+	*ret_pem = (const char *)buf_head(buf);
+	if (strlen(*ret_pem) + 1 != buf_length(buf) ||
+	    !strstr(*ret_pem, "-----BEGIN CERTIFICATE-----"))
+		return choice_wrong("--tls-ca", given, "it holds no certificate in PEM",
+				    "give the file that begins with -----BEGIN CERTIFICATE-----");
+	return 0;
+}
+
+static int inject_file(const char *name, const struct inject_change *change)
+{
+	struct inject_trouble trouble;
+	struct buf input;
+	char *text = NULL;
+	size_t length;
+	int err;
+
+	if (read_file(name, INPUT_MAX, &input)) {
+		buf_done(&input);
+		return 1;
+	}
+	err = inject_text(change, (const char *)buf_head(&input), buf_length(&input), &text,
+			  &length, &trouble);
+	buf_done(&input);
+	if (err == -EINVAL) {
+		refuse(strcmp(name, "-") ? name : "stdin", &trouble);
+		return 2;
+	}
+	if (err)
+		log_line(LOG_ERROR, "cannot inject", "why", strerror(-err), NULL);
+	err = err ? 1 : write_all(text, length);
+	free(text);
+	return err;
+}
+
+int inject_main(int argc, char **argv)
+{
+	struct inject_config config = {.image = NULL};
+	struct inject_change change;
+	struct option_list operands;
+	struct buf pem = {.data = NULL};
+	int err;
+
+	err = options_parse("inject", "ringside inject [OPTION]... [FILE|-]", about, inject_options,
+			    &config, argc, argv, 1, &operands);
+	if (err)
+		return err > 0 ? 0 : 2;
+	signal(SIGPIPE, SIG_IGN);
+	err = choose(&config);
+	if (err)
+		return err;
+	change = (struct inject_change){
+		.remove = config.remove,
+		.insecure = config.insecure,
+		.image = config.image,
+		.collector = config.collector,
+		.process_access = config.process_access,
+		.left_alone = left_alone,
+	};
+	err = read_ca(config.tls_ca, &pem, &change.tls_ca);
+	if (!err)
+		err = inject_file(operands.count ? operands.value[0] : "-", &change);
+	buf_done(&pem);
+	return err;
+}
