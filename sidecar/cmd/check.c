@@ -12,11 +12,14 @@
 #include "base/options.h"
 #include "cmd/commands.h"
 #include "cmd/reader.h"
+#include "cmd/trust.h"
+#include "net/tls.h"
 #include "probes/probe.h"
 
 struct check_options {
 	struct option_list probe, scope, exclude, attribute;
-	const char *format;
+	const char *format, *collector;
+	struct trust_options trust;
 	struct probe_settings settings;
 	struct transport_options transport;
 	uint64_t queue;
@@ -47,6 +50,12 @@ static const struct option_def table[] = {
 	 FIELD(settings.counters_memory), 4096, 1ull << 30},
 	{"queue", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 4M)",
 	 FIELD(queue), 2097152, 1ull << 30},
+	{"collector", OPTION_TEXT, "HOST[:PORT]", "as for run", FIELD(collector), 0, 0},
+	{"tls-ca", OPTION_TEXT, "PEM", "as for run", FIELD(trust.ca), 0, 0},
+	{"tls-cert", OPTION_TEXT, "PEM", "as for run", FIELD(trust.cert), 0, 0},
+	{"tls-key", OPTION_TEXT, "PEM", "as for run", FIELD(trust.key), 0, 0},
+	{"token-file", OPTION_TEXT, "FILE", "as for run", FIELD(trust.token_file), 0, 0},
+	{"insecure", OPTION_FLAG, NULL, "as for run", FIELD(trust.insecure), 0, 0},
 	{"format", OPTION_ARGUMENT, "FORMAT", "table or json: an object a line (default table)",
 	 FIELD(format), 0, 0},
 	{NULL, OPTION_FLAG, NULL, NULL, 0, 0, 0},
@@ -74,15 +83,36 @@ static int find_scope(const struct check_options *options, struct check_question
 	return 2;
 }
 
+/* What run would refuse of its collector, certificates and token is a wrong call here too. */
+static int choose_trust(const struct check_options *options, size_t *ret_memory)
+{
+	char token[TOKEN_MAX + 1] = "";
+	struct address collector;
+	struct tls *tls = NULL;
+	int code;
+
+	if (!options->collector)
+		return 0;
+	code = trust_address(options->collector, &collector);
+	if (!code)
+		code = trust_agent(&options->trust, &collector, &tls, token);
+	*ret_memory = tls ? TRUST_MEMORY : 0;
+	tls_net_free(tls);
+	return code;
+}
+
 static int choose_budget(const struct check_options *options, uint32_t probes_asked,
 			 const struct transport_choice *transport, uint64_t *ret_bytes)
 {
-	const struct reader_config config = {
+	struct reader_config config = {
 		.settings = options->settings,
 		.enabled = probes_asked,
 		.transport = *transport,
 	};
+	int code = choose_trust(options, &config.tls_memory);
 
+	if (code)
+		return code;
 	*ret_bytes = reader_memory(&config) + options->queue;
 	return reader_fits(&config, options->queue);
 }

@@ -28,6 +28,7 @@ struct reader_config {
 	const struct scope *scope;
 	struct transport_choice transport;
 	uint64_t flush_interval_ns, counters_interval_ns;
+	size_t tls_memory; /* of the stream; counted, not allocated here */
 	struct queue *queue;
 	struct capture *capture; /* NULL: none */
 };
@@ -58,7 +59,7 @@ void reader_work(struct reader *reader);
 /* Detaches, takes what is left, and gives the final accounting, which holds exactly. */
 void reader_finish(struct reader *reader, struct session_account *ret_account);
 
-/* Bytes that are allocated for this configuration: rings, tables, batches, counters. */
+/* Bytes that are allocated for this configuration: rings, tables, batches, counters, and those of TLS. */
 size_t reader_memory(const struct reader_config *config);
 /* Whether that and `queue` bytes are within what this process may have: 0, or 2 (logged with the ring that would fit). */
 int reader_fits(const struct reader_config *config, uint64_t queue);

@@ -23,7 +23,8 @@ size_t reader_memory(const struct reader_config *config)
 	const size_t cpus = config->settings.per_cpu ? percpu_cpus() : 0;
 
 	return events_memory(&events) + RINGS * batch_memory(wire_kinds) +
-	       config->settings.counters_memory + counters_memory(cpus) + FRAME_MAX + profile;
+	       config->settings.counters_memory + counters_memory(cpus) + FRAME_MAX + profile +
+	       config->tls_memory;
 }
 
 int reader_fits(const struct reader_config *config, uint64_t queue)

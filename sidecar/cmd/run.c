@@ -130,6 +130,7 @@ static struct reader_config reader_config_of(const struct run *run)
 		.transport = run->plan.transport,
 		.flush_interval_ns = options->flush_interval,
 		.counters_interval_ns = options->counters_interval,
+		.tls_memory = run->plan.tls ? TRUST_MEMORY : 0,
 		.queue = run->queue,
 		.capture = run->capture,
 	};

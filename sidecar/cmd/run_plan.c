@@ -112,6 +112,7 @@ static int plan_output(struct run_plan *plan)
 {
 	const struct run_options *options = &plan->options;
 	const char *format = options->format;
+	int err;
 
 	if (!format)
 		format = options->collector ? "none" : isatty(STDOUT_FILENO) ? "table" : "json";
@@ -135,11 +136,8 @@ static int plan_output(struct run_plan *plan)
 		return choice_wrong("--format", format, "with --collector nothing is printed",
 				    "leave one of the two out");
 	plan->has_collector = true;
-	if (address_parse(options->collector, &plan->collector) || !plan->collector.host[0] ||
-	    !plan->collector.port)
-		return choice_wrong("--collector", options->collector, "not HOST or HOST:PORT",
-				    "give for example 10.0.0.1:9717");
-	return trust_agent(&options->trust, &plan->collector, &plan->tls, plan->token);
+	err = trust_address(options->collector, &plan->collector);
+	return err ? err : trust_agent(&options->trust, &plan->collector, &plan->tls, plan->token);
 }
 
 static int plan_agent_id(const struct run_options *options)

@@ -11,6 +11,14 @@
 #include "net/conn.h"
 #include "net/tls.h"
 
+int trust_address(const char *text, struct address *ret_address)
+{
+	if (!address_parse(text, ret_address) && ret_address->host[0] && ret_address->port)
+		return 0;
+	return choice_wrong("--collector", text, "not HOST or HOST:PORT",
+			    "give for example 10.0.0.1:9717");
+}
+
 bool trust_agent_speaks_tls(const struct trust_options *options, const struct address *collector)
 {
 	return options->ca || (!options->insecure && !address_is_loopback(collector));

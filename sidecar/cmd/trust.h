@@ -28,6 +28,11 @@ struct trust_options {
 	bool insecure;
 };
 
+/* What TLS takes in the sidecar at most, as measured: with all authorities of a Linux machine, and for a moment twice. */
+#define TRUST_MEMORY (2048 * 1024)
+
+/* HOST[:PORT] of --collector. */
+int trust_address(const char *text, struct address *ret_address);
 /* Whether this is a stream over TLS: --tls-ca was given, or the collector is beyond loopback and --insecure was not. */
 bool trust_agent_speaks_tls(const struct trust_options *options, const struct address *collector);
 /* `run`: ret_tls is NULL for plain TCP; ret_token is empty without a token. */

@@ -297,6 +297,67 @@ def test_a_renewed_authority_is_taken_by_the_sidecar(collector, run_to, authorit
     side.wait(lambda: any("collector connected" in line for line in side.errors), "the connection", 60)
 
 
+def test_a_key_that_only_a_capability_could_read_is_not_renewed(collector, run_to, authority, server, tmp_path):
+    first = collector(*server.options())
+    key = tmp_path / "own.key"
+    own = authority.sign("renewing", "DNS:a")
+    shutil.copy(own.key, key)
+    side = run_to(first, "--tls-ca", authority.cert, "--tls-cert", own.cert, "--tls-key", key)
+    hears(side, "collector connected")
+    os.chown(key, 65534, 65534)
+    key.chmod(0o400)
+    first.kill()
+    second = collector(*server.options(), "--listen", "127.0.0.1:%d" % first.address[1])
+    second.wait_log("agent connected")
+    hears(side, "cannot take the new certificates", "option=--tls-key", "Permission denied")
+
+
+@pytest.fixture
+def beyond():
+    """A function: the beginning of a command for a network where 192.0.2.1 is this machine, and these are its authorities (None: it
+    has none)."""
+    started = []
+
+    def make(bundle):
+        mount = f"mount --bind {bundle} /etc/ssl/certs/ca-certificates.crt" if bundle else "mount -t tmpfs none /etc/ssl/certs"
+        started.append(subprocess.Popen(
+            ["unshare", "-n", "-m", "sh", "-c", f"ip link set lo up && ip addr add 192.0.2.1/32 dev lo && {mount} && echo ready && "
+             "exec sleep 1000"], stdout=subprocess.PIPE, text=True))
+        assert started[-1].stdout.readline() == "ready\n"
+        return ["nsenter", "-t", str(started[-1].pid), "-n", "-m"]
+
+    yield make
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def test_beyond_loopback_the_stream_is_tls_with_the_machines_authorities(binary, cgroup, authority, beyond):
+    enter = beyond(authority.cert)
+    own = authority.sign("beyond", "IP:192.0.2.1")
+    c = subprocess.Popen([*enter, binary, "collect", "--listen", "0.0.0.0:9717", *own.options()], stderr=subprocess.PIPE, text=True,
+                         stdout=subprocess.DEVNULL)
+    side = None
+    try:
+        assert "tls=1.3" in c.stderr.readline()
+        side = subprocess.Popen([*enter, binary, "run", "--scope", f"cgroup:{cgroup.path}", "--collector", "192.0.2.1"],
+                                stderr=subprocess.PIPE, text=True)
+        assert "agent connected" in c.stderr.readline()
+        side.terminate()
+        lines = side.stderr.read()
+        assert side.wait(20) == 0 and "tls=1.3" in lines and "collector connected" in lines
+    finally:
+        for one in filter(None, (c, side)):
+            one.kill()
+            one.wait()
+
+
+def test_beyond_loopback_without_authorities_the_call_is_refused(binary, beyond):
+    done = subprocess.run([*beyond(None), binary, "run", "--scope", "host", "--collector", "192.0.2.1"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "--tls-ca" in done.stderr and "--insecure" in done.stderr
+
+
 TOKEN, OTHER = "a-token-of-some-length", "another-token-of-some-length"
 
 
@@ -393,6 +454,18 @@ def test_a_wrong_call_is_one_line_with_the_option_and_exit_2(binary, authority, 
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1
     assert f"option={option} " in done.stderr and part in done.stderr and " do=" in done.stderr
+
+
+def test_check_takes_the_same_options_and_counts_the_memory(binary, authority, server):
+    def budget(*options):
+        done = subprocess.run([binary, "check", "--format", "json", "--scope", "host", *options], capture_output=True, text=True)
+        assert done.returncode in (0, 1), done.stderr
+        return next(line["bytes"] for line in map(json.loads, done.stdout.splitlines()) if line["name"] == "budget")
+
+    tls = ["--tls-ca", authority.cert, "--tls-cert", server.cert, "--tls-key", server.key]
+    assert budget("--collector", "127.0.0.1", *tls) == budget("--collector", "127.0.0.1") + (2 << 20)
+    wrong = subprocess.run([binary, "check", "--collector", "127.0.0.1", "--tls-ca", server.key], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "option=--tls-ca" in wrong.stderr and wrong.stderr.count("\n") == 1
 
 
 def test_an_encrypted_key_is_refused_with_the_reason(binary, server, tmp_path):
