@@ -46,7 +46,7 @@ BUILD_TOOLS := gcc:gcc musl-gcc:musl-tools clang-19:clang-19 protoc-c:protobuf-c
 BUILD_PACKAGES := $(foreach t,$(BUILD_TOOLS),$(lastword $(subst :, ,$(t)))) bpftool linux-libc-dev libc6-dev \
 	zlib1g-dev perl ca-certificates debian-archive-keyring
 TEST_PACKAGES := libcmocka-dev libssl-dev openssl libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
-	bpftrace docker.io podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 \
+	bpftrace docker.io docker-compose podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 \
 	cppcheck qemu-system-x86 busybox-static cpio openssl
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 

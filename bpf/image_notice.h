@@ -35,6 +35,13 @@ struct image_notice {
 		[NOTICE_PATH]; /* names from the file up to the root, each with its NUL; path_length bytes are sent */
 };
 
+/* A process in scope that the sidecar's /proc shows. */
+struct image_scanned {
+	__u32 tgid; /* initial PID namespace */
+	__u32 pid;  /* the sidecar's */
+	__u64 start_time;
+};
+
 /* Of a process that came into the scope: its arrival, CLOCK_BOOTTIME ns, until what it had mapped was told file by file. */
 #define ARRIVAL_WALKED 0
 

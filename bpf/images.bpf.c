@@ -357,21 +357,23 @@ int BPF_PROG(images_forked, struct task_struct *parent, struct task_struct *chil
 	return 0;
 }
 
-/* The processes in scope that the sidecar's /proc shows, one number each. */
+/* The processes in scope that the sidecar's /proc shows. */
 SEC("iter/task")
 int images_scan(struct bpf_iter__task *ctx)
 {
 	const struct task_struct *task = ctx->task;
+	struct image_scanned scanned = {};
 	struct scope_match match;
-	__u32 pid;
 
 	barrier_var(
 		task); /* or the compiler loads it twice, and the verifier has checked the other one */
 	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) ||
 	    !BPF_CORE_READ(task, mm))
 		return 0;
-	pid = our_number(task);
-	if (pid && scope_task(task, &match))
-		bpf_seq_write(ctx->meta->seq, &pid, sizeof(pid));
+	scanned.pid = our_number(task);
+	scanned.tgid = BPF_CORE_READ(task, tgid);
+	scanned.start_time = BPF_CORE_READ(task, start_boottime);
+	if (scanned.pid && scope_task(task, &match) && !scope_self(scanned.tgid))
+		bpf_seq_write(ctx->meta->seq, &scanned, sizeof(scanned));
 	return 0;
 }

@@ -31,11 +31,11 @@ void findings_lack(struct findings *findings, uint32_t mask, const char *name);
 void findings_without(struct findings *findings, uint32_t mask, const char *what);
 
 /*
- * Lines of what this process may do: bpf(), capabilities, lockdown; and what reaching other
- * processes' files takes.
+ * Lines of what this process may do: bpf(), capabilities, lockdown; and whether the files of the
+ * scope's processes can be reached, and what that takes.
  */
 void findings_privileges(struct findings *findings);
-void findings_file_privileges(struct findings *findings);
+void findings_files(struct findings *findings);
 /* Lines of what `profile` needs. */
 void findings_profile(struct findings *findings);
 

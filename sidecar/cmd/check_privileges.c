@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 
 #include "cmd/check_findings.h"
+#include "probes/images.h"
 
 void findings_lack(struct findings *findings, uint32_t mask, const char *name)
 {
@@ -41,26 +42,32 @@ static void check_bpf(struct findings *findings)
 		block(findings, "bpf");
 }
 
-static void check_capability(struct findings *findings, unsigned int capability, const char *name,
-			     const char *without)
+static void add_capability(struct findings *findings, const char *name, enum check_state state,
+			   const char *what)
 {
-	const struct privileges *privileges = &findings->privileges;
+	const bool counts = findings->privileges.initial_user_ns;
 	char todo[64];
 
-	if (privileges_have(privileges, capability)) {
-		check_add(findings->report, "requirement", name, CHECK_OK, NULL, "held");
+	snprintf(todo, sizeof(todo), counts ? "--cap-add %s" : "not rootless", name + 4);
+	check_add(findings->report, "requirement", name, state, todo, "%s%s%s",
+		  counts ? "not held" : "does not count in a user namespace", what ? ": " : "",
+		  what ? what : "");
+}
+
+static bool held(struct findings *findings, unsigned int capability, const char *name)
+{
+	if (!privileges_have(&findings->privileges, capability))
+		return false;
+	check_add(findings->report, "requirement", name, CHECK_OK, NULL, "held");
+	return true;
+}
+
+static void check_capability(struct findings *findings, unsigned int capability, const char *name)
+{
+	if (held(findings, capability, name))
 		return;
-	}
-	snprintf(todo, sizeof(todo), privileges->initial_user_ns ? "--cap-add %s" : "not rootless",
-		 name + 4);
-	check_add(findings->report, "requirement", name, without ? CHECK_DEGRADED : CHECK_NO, todo,
-		  "%s%s%s",
-		  privileges->initial_user_ns ? "not held" : "does not count in a user namespace",
-		  without ? ": " : "", without ? without : "");
-	if (without)
-		findings_without(findings, GETADDRINFO, without);
-	else
-		block(findings, name);
+	add_capability(findings, name, CHECK_NO, NULL);
+	block(findings, name);
 }
 
 static void check_lockdown(struct findings *findings)
@@ -80,15 +87,67 @@ static void check_lockdown(struct findings *findings)
 void findings_privileges(struct findings *findings)
 {
 	check_bpf(findings);
-	check_capability(findings, CAP_BPF, "CAP_BPF", NULL);
-	check_capability(findings, CAP_PERFMON, "CAP_PERFMON", NULL);
+	check_capability(findings, CAP_BPF, "CAP_BPF");
+	check_capability(findings, CAP_PERFMON, "CAP_PERFMON");
 	check_lockdown(findings);
 }
 
-void findings_file_privileges(struct findings *findings)
+/* The processes of the scope, by what of them may not be opened. */
+struct reached {
+	size_t processes, denied[DENIED_PROCESS + 1];
+};
+
+static void visit_process(void *context, uint32_t pid)
 {
-	check_capability(findings, CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
-			 "libraries of other users' processes can't be reached");
-	check_capability(findings, CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
-			 "programs and libraries that only their owner may read can't be reached");
+	struct reached *reached = context;
+
+	reached->processes++;
+	reached->denied[images_denied(pid)]++;
+}
+
+/* Whether it is missed depends on who runs in the scope. */
+static void check_file_capability(struct findings *findings, unsigned int capability,
+				  const char *name, size_t denied, const char *without)
+{
+	char what[128];
+
+	if (held(findings, capability, name))
+		return;
+	if (!denied) {
+		add_capability(findings, name, CHECK_DEGRADED, without);
+		findings_without(findings, GETADDRINFO, without);
+		return;
+	}
+	snprintf(what, sizeof(what), "%s: %zu of the scope now", without, denied);
+	add_capability(findings, name, CHECK_NO, what);
+	findings_lack(findings, GETADDRINFO, name);
+}
+
+/* The files that uprobes attach to are reached through /proc/PID/root. */
+void findings_files(struct findings *findings)
+{
+	static const char *const none = "no process of the scope is in this PID namespace, so its "
+					"libraries can't be reached";
+	struct reached reached = {};
+	const bool seen = findings->question->scope_known &&
+			  !scope_processes(&findings->question->scope, visit_process, &reached);
+
+	check_file_capability(findings, CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
+			      reached.denied[DENIED_PROCESS],
+			      "libraries of other users' processes can't be reached");
+	check_file_capability(
+		findings, CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", reached.denied[DENIED_FILE],
+		"programs and libraries that only their owner may read can't be reached");
+	if (!seen)
+		return;
+	if (reached.processes) {
+		check_add(findings->report, "requirement", "pid_namespace", CHECK_OK, NULL,
+			  "%zu processes of the scope are seen from here", reached.processes);
+		return;
+	}
+	check_add(findings->report, "requirement", "pid_namespace", CHECK_DEGRADED,
+		  "share it: --pid=container:NAME, shareProcessNamespace or hostPID; nothing, if "
+		  "none runs yet",
+		  "%s", none);
+	findings_without(findings, GETADDRINFO, none);
 }

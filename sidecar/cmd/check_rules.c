@@ -141,27 +141,6 @@ static void check_uprobe(struct findings *findings)
 	}
 }
 
-/* The files that uprobes attach to are reached through /proc/PID/root. */
-static void check_files(struct findings *findings)
-{
-	static const char *const none = "no process of the scope is in this PID namespace, so its "
-					"libraries can't be reached";
-	size_t count = 0;
-
-	if (!findings->question->scope_known || scope_processes(&findings->question->scope, &count))
-		return;
-	if (count) {
-		check_add(findings->report, "requirement", "pid_namespace", CHECK_OK, NULL,
-			  "%zu processes of the scope are seen from here", count);
-		return;
-	}
-	check_add(findings->report, "requirement", "pid_namespace", CHECK_DEGRADED,
-		  "share it: --pid=container:NAME, shareProcessNamespace or hostPID; nothing, if "
-		  "none runs yet",
-		  "%s", none);
-	findings_without(findings, GETADDRINFO, none);
-}
-
 static void check_latency(struct findings *findings)
 {
 	int err = findings->features.err[FEATURE_TASK_STORAGE];
@@ -253,8 +232,7 @@ bool check_all(struct check_report *report, const struct check_question *questio
 	check_transport(&findings);
 	if (question->probes & GETADDRINFO) {
 		check_uprobe(&findings);
-		findings_file_privileges(&findings);
-		check_files(&findings);
+		findings_files(&findings);
 	}
 	if (question->settings.latency && question->probes & SYSCALLS)
 		check_latency(&findings);

@@ -54,9 +54,12 @@ static bool was_reported(struct coverage *coverage, const struct image_notice *n
 static const char *judge(const struct coverage *coverage, const struct image_notice *notice,
 			 const struct images_look *look)
 {
+	if (look->denied == DENIED_PROCESS)
+		return "its files may not be opened: it has another user, or more capabilities "
+		       "than the sidecar: grant CAP_SYS_PTRACE";
 	if (look->denied)
-		return "its files may not be opened: grant CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH "
-		       "where only their owner may read them";
+		return "a file of it may not be opened: only its owner may read it: grant "
+		       "CAP_DAC_READ_SEARCH";
 	if (look->unseen)
 		return "its resolver cannot be seen: static without symbols, of Go, or of another "
 		       "word size";
@@ -167,10 +170,21 @@ static void look_linked(struct coverage *coverage, const struct image_notice *no
 	if (linker_was_seen(coverage, notice))
 		return;
 	look->alive &= all.alive;
-	look->denied |= all.denied;
+	if (all.denied > look->denied)
+		look->denied = all.denied;
 	look->unseen |= all.unseen;
 	if (all.newest_ns > look->newest_ns)
 		look->newest_ns = all.newest_ns;
+}
+
+static void report(struct coverage *coverage, const struct image_notice *notice, const char *path,
+		   const struct images_look *look)
+{
+	const char *why = judge(coverage, notice, look);
+
+	if (why && !was_reported(coverage, notice))
+		log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid),
+			 "image", path[0] ? path : NULL, "why", why, NULL);
 }
 
 static int take_notice(void *context, void *data, size_t size)
@@ -179,7 +193,6 @@ static int take_notice(void *context, void *data, size_t size)
 	struct coverage *coverage = context;
 	char path[NOTICE_PATH + 1];
 	struct images_look look;
-	const char *why;
 
 	if (size < offsetof(struct image_notice, path) ||
 	    notice->path_length > size - offsetof(struct image_notice, path))
@@ -191,28 +204,40 @@ static int take_notice(void *context, void *data, size_t size)
 		look_file(coverage, notice, path, &look);
 	if (notice->of == NOTICE_EXEC && look.linked_ns > notice->time_ns)
 		look_linked(coverage, notice, &look);
-	why = judge(coverage, notice, &look);
-	if (why && !was_reported(coverage, notice))
-		log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid),
-			 "image", path[0] ? path : NULL, "why", why, NULL);
+	report(coverage, notice, path, &look);
 	return 0;
 }
 
-/* All processes in scope that /proc shows, and the usual libraries under their roots. */
+/* What the process maps, and the usual libraries under its root. Nothing is promised of the time before. */
+static void scan_process(struct coverage *coverage, const struct image_scanned *process)
+{
+	const struct image_notice notice = {
+		.of = NOTICE_WHOLE,
+		.tgid = process->tgid,
+		.pid = process->pid,
+		.start_time = process->start_time,
+		.time_ns = UINT64_MAX,
+	};
+	struct images_look look;
+
+	images_look_process(coverage->images, process->pid, &look);
+	images_look_root(coverage->images, process->pid);
+	look.alive = true;
+	report(coverage, &notice, "", &look);
+}
+
+/* All processes in scope that /proc shows. */
 static void scan(struct coverage *coverage)
 {
-	struct images_look look;
-	uint32_t pids[256];
+	struct image_scanned found[64];
 	ssize_t length;
 	const int fd = bpf_iter_create(bpf_link__fd(coverage->skeleton->links.images_scan));
 
 	if (fd < 0)
 		return;
-	while ((length = read(fd, pids, sizeof(pids))) > 0) {
-		for (size_t i = 0; i < (size_t)length / sizeof(pids[0]); i++) {
-			images_look_process(coverage->images, pids[i], &look);
-			images_look_root(coverage->images, pids[i]);
-		}
+	while ((length = read(fd, found, sizeof(found))) > 0) {
+		for (size_t i = 0; i < (size_t)length / sizeof(found[0]); i++)
+			scan_process(coverage, &found[i]);
 	}
 	close(fd);
 }

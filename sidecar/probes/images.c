@@ -265,6 +265,20 @@ static char *read_maps(uint32_t pid)
 	return text;
 }
 
+/* A file of the process was denied: by whom? Since 6.15 a map can be read (CAP_PERFMON) of a process whose files can't be. */
+static enum images_denial denied_by(uint32_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/root", pid);
+	fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
+	close(fd);
+	return DENIED_FILE;
+}
+
 void images_look_file(struct images *images, const struct images_file *file,
 		      struct images_look *ret_look)
 {
@@ -278,26 +292,50 @@ void images_look_file(struct images *images, const struct images_file *file,
 		return;
 	/* The files of a process that ended are denied too; its map is not, but empty. */
 	text = read_maps(file->pid);
-	ret_look->denied = text || errno == EACCES;
+	ret_look->denied = text		     ? denied_by(file->pid)
+			   : errno == EACCES ? DENIED_PROCESS
+					     : DENIED_NOTHING;
 	free(text);
 }
 
-/* One line of /proc/PID/maps. False: it is not there any more. */
+/* One line of /proc/PID/maps. False: it maps no file as code. */
+static bool parse_line(uint32_t pid, const char *line, struct images_file *ret_file)
+{
+	char modes[8];
+	int name = 0;
+
+	*ret_file = (struct images_file){.pid = pid};
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %" SCNu64 " %n", &ret_file->start,
+		   &ret_file->end, modes, &ret_file->inode, &name) < 4 ||
+	    modes[2] != 'x' || !ret_file->inode || line[name] != '/')
+		return false;
+	ret_file->path = line + name;
+	return true;
+}
+
+/* False: it is not there any more. */
 static bool look_line(struct images *images, uint32_t pid, const char *line,
 		      struct images_look *look)
 {
-	struct images_file file = {.pid = pid};
-	char modes[8];
-	int name = 0, err;
+	struct images_file file;
+	int err;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %*s %*s %" SCNu64 " %n", &file.start,
-		   &file.end, modes, &file.inode, &name) < 4 ||
-	    modes[2] != 'x' || !file.inode || line[name] != '/')
+	if (!parse_line(pid, line, &file))
 		return true;
-	file.path = line + name;
 	err = look_one(images, &file, WAY_ROOT, look);
-	look->denied |= err == -EACCES;
+	if (err == -EACCES)
+		look->denied = denied_by(pid);
 	return err != -ENOENT;
+}
+
+/* Ends the line; the next one's start. */
+static char *cut_line(char *line)
+{
+	char *next = line + strcspn(line, "\n");
+
+	if (*next)
+		*next++ = 0;
+	return next;
 }
 
 /* False: the map is another one already. */
@@ -306,9 +344,7 @@ static bool look_maps(struct images *images, uint32_t pid, char *text, struct im
 	char *line, *next;
 
 	for (line = text; *line; line = next) {
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = 0;
+		next = cut_line(line);
 		if (!look_line(images, pid, line, look))
 			return false;
 	}
@@ -322,15 +358,43 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 	memset(ret_look, 0, sizeof(*ret_look));
 	/* An exec changes the map under our hands; the process's end may cut it short. */
 	for (int tries = 0; text && tries < 4 && !ret_look->alive; tries++) {
-		ret_look->denied = false;
+		ret_look->denied = DENIED_NOTHING;
 		ret_look->alive = look_maps(images, pid, text, ret_look);
 		free(text);
 		text = read_maps(pid);
 	}
 	/* What has no map ended; that is no matter of privileges. */
-	ret_look->denied = text ? ret_look->denied : errno == EACCES;
+	if (!text)
+		ret_look->denied = errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
 	ret_look->alive &= text != NULL && !ret_look->denied;
 	free(text);
+}
+
+static bool opens(enum way way, const struct images_file *file)
+{
+	const int fd = open_by(way, file);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 || (errno != EACCES && errno != EPERM);
+}
+
+enum images_denial images_denied(uint32_t pid)
+{
+	char *text = read_maps(pid), *line, *next;
+	enum images_denial denied = DENIED_NOTHING;
+	struct images_file file;
+
+	if (!text)
+		return errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
+	for (line = text; *line && !denied; line = next) {
+		next = cut_line(line);
+		if (parse_line(pid, line, &file) && !opens(WAY_MAPPING, &file) &&
+		    !opens(WAY_ROOT, &file))
+			denied = denied_by(pid);
+	}
+	free(text);
+	return denied;
 }
 
 bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end)

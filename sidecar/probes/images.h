@@ -30,10 +30,13 @@ struct images_file {
 	const char *path;   /* from the root of the mount namespace; empty: not known */
 };
 
+/* What may not be opened: the whole process (CAP_SYS_PTRACE), or one of its files (CAP_DAC_READ_SEARCH). */
+enum images_denial { DENIED_NOTHING, DENIED_FILE, DENIED_PROCESS };
+
 /* What a look found. */
 struct images_look {
-	bool alive;  /* all was looked at; else it is gone, or denied */
-	bool denied; /* we may not open it */
+	bool alive; /* all was looked at; else it is gone, or denied */
+	enum images_denial denied;
 	bool unseen; /* has a resolver that we can't attach to */
 	uint64_t
 		newest_ns; /* when the last file with the function was attached, CLOCK_BOOTTIME; 0: none has it */
@@ -51,6 +54,8 @@ void images_look_file(struct images *images, const struct images_file *file,
 		      struct images_look *ret_look);
 /* Looks at all files that the process maps as code. */
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
+/* What of the process's files may not be opened; nothing is attached. */
+enum images_denial images_denied(uint32_t pid);
 /* Whether the process has such a mapping (still): an exec or its end takes it away. */
 bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end);
 /* The usual libraries under a process's root (0: our own), before any process has mapped them. */

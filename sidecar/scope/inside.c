@@ -9,7 +9,8 @@
 struct inside {
 	const struct scope *scope;
 	uint32_t self;
-	size_t count;
+	void (*visit)(void *context, uint32_t pid);
+	void *context;
 };
 
 static bool is_inside(const struct scope *scope, const struct selfprobe_task *task)
@@ -32,13 +33,20 @@ static bool visit_inside(void *context, const struct selfprobe_task *task)
 {
 	struct inside *inside = context;
 
-	inside->count += task->ns_tgid != inside->self && is_inside(inside->scope, task);
+	if (task->ns_tgid != inside->self && is_inside(inside->scope, task))
+		inside->visit(inside->context, task->ns_tgid);
 	return false;
 }
 
-int scope_processes(const struct scope *scope, size_t *ret_count)
+int scope_processes(const struct scope *scope, void (*visit)(void *context, uint32_t pid),
+		    void *context)
 {
-	struct inside inside = {.scope = scope, .self = (uint32_t)getpid()};
+	struct inside inside = {
+		.scope = scope,
+		.self = (uint32_t)getpid(),
+		.visit = visit,
+		.context = context,
+	};
 	struct tasks *tasks;
 	int err;
 
@@ -47,7 +55,5 @@ int scope_processes(const struct scope *scope, size_t *ret_count)
 		return err;
 	err = tasks_each(tasks, 0, visit_inside, &inside);
 	tasks_close(tasks);
-	if (!err)
-		*ret_count = inside.count;
 	return err;
 }

@@ -46,10 +46,11 @@ int scope_resolve(const char *const *includes, size_t include_count, const char 
 		  struct scope_error *ret_error);
 
 /*
- * How many processes of our PID namespace, ourselves not counted, are in the scope now: where there
- * are none, uprobes find no file to attach to. -errno: the kernel can't tell.
+ * Calls `visit` for each process of our PID namespace, but ourselves, that is in the scope now: where
+ * there are none, uprobes find no file to attach to. -errno: the kernel can't tell.
  */
-int scope_processes(const struct scope *scope, size_t *ret_count);
+int scope_processes(const struct scope *scope, void (*visit)(void *context, uint32_t pid),
+		    void *context);
 
 /*
  * Container id in a cgroup's name (64 hex digits behind docker-, cri-containerd-, crio-, libpod- or

@@ -43,7 +43,7 @@ def tools_without(directory, *names):
 
 
 def application_context(directory, variant):
-    """A build context: /app/gai and /app/lookups for that libc, and for musl the loader, and in /owned a program with a
+    """A build context: /app/gai and /app/lookups for that libc, and for musl the loader, and in /owned the latter with a
     getaddrinfo of its own, which only its owner may read."""
     tree = directory / variant / "tree"
     (tree / "app").mkdir(parents=True)
@@ -57,7 +57,10 @@ def application_context(directory, variant):
         shutil.copy(MUSL_LOADER, tree / "lib" / MUSL_LOADER.name)
         owned = directory / variant / "owned"
         owned.mkdir()
-        shutil.copy(program("gai", "static"), owned / "gai")
-        (owned / "gai").chmod(0o500)
+        # Static: its getaddrinfo is in that file.
+        subprocess.run(
+            [*compiler, *FLAGS, "-static", "-o", owned / "lookups", HERE / "lookups.c"], check=True, capture_output=True
+        )
+        (owned / "lookups").chmod(0o500)
     (directory / variant / "Dockerfile").write_text(DOCKERFILES[variant])
     return directory / variant

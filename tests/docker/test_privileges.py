@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each privilege of the README's lines: with it the probes work; without it they do not, and it is said why. Podman gives
-exactly the capabilities that are asked for; docker 20.10 knows no CAP_BPF, so there CAP_SYS_ADMIN stands for two."""
+"""Each privilege of the README's lines: with it the probes work; without it they do not, and it is said why. The README's
+table of capabilities is what is found here, by taking them away one by one. Podman gives exactly the capabilities that are
+asked for; docker 20.10 knows no CAP_BPF, so there CAP_SYS_ADMIN stands for two."""
 
+import dataclasses
 import json
+import pathlib
+import re
 
 import pytest
 
-from images import USER
+from harness import until
+from images import ROOT, USER
+from watcher import Watcher
 
 UNFILTERED = ["--security-opt", "seccomp=unconfined"]
-NO_PROBES = ["process", "syscalls", "write"]
+# In the order in which they are taken away.
+PODMAN_KNOWS = ["SYSLOG", "DAC_READ_SEARCH", "SYS_PTRACE", "PERFMON", "BPF"]
+DOCKER_KNOWS = ["SYSLOG", "DAC_READ_SEARCH", "SYS_PTRACE", "SYS_ADMIN"]
+# Not missed by `check`'s exit status: the probe runs, and gives less.
+MORE_WITH_IT = {"SYSLOG"}
 
 
 def capabilities(*names):
@@ -26,69 +36,162 @@ def beside(app):
     return ["--pid", f"container:{app.id}"]
 
 
-@pytest.fixture
-def app(podman, podman_application):
-    return podman.start(podman_application, "/app/lookups", "localhost")
+@dataclasses.dataclass
+class Case:
+    """A row of the README's table: what is run beside which application, and what shows that it works."""
+
+    options: list
+    kind: str
+    has: tuple = ()
+    app: tuple = ("--cap-drop", "ALL")
+    program: tuple = ("/app/lookups", "localhost")
+    trigger: tuple = ()  # executed in the application's container
+
+    def works(self, side):
+        return [
+            record
+            for record in side.kind(self.kind)
+            if all(record.get(key) for key in self.has)
+        ]
 
 
-def test_bpf_and_perfmon_are_enough_for_process_syscalls_and_write(podman, podman_image, app, watch):
-    options = [*capabilities("BPF", "PERFMON"), *UNFILTERED, "--read-only", *beside(app)]
-    side = watch(podman, podman_image, "--probe", ",".join(NO_PROBES), options=options)
-    app.exec("/app/gai", "call", "127.0.0.5")
-    record = side.wait_for("exec", argv=["/app/gai", "call", "127.0.0.5"])
-    assert record["container"] == app.id
-    side.wait_for("write", pid=record["pid"], syscall="write")
-    side.wait_for("syscalls", syscall="execve", container=app.id)
-    with open(f"/proc/{side.container.pid}/status", encoding="ascii") as status:
-        effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff"))
-    assert effective == 1 << 38 | 1 << 39, f"the engine gave other capabilities: {effective:x}"
+PLAIN_USER = ("--user", str(USER), "--cap-drop", "ALL")
+CASES = {
+    "`process`": Case(["--probe", "process"], "exec"),
+    "`syscalls`": Case(["--probe", "syscalls"], "syscalls", ("count",)),
+    "`syscalls --latency`": Case(["--probe", "syscalls", "--latency"], "syscalls", ("total_ns",)),
+    "`write`": Case(["--probe", "write"], "write", trigger=("/app/gai", "call", "127.0.0.5")),
+    "`write --latency`": Case(
+        ["--probe", "write", "--latency"], "write", ("latency_ns",), trigger=("/app/gai", "call", "127.0.0.5")
+    ),
+    "`getaddrinfo`: of the same user, with no more capabilities": Case(["--probe", "getaddrinfo"], "getaddrinfo"),
+    "`getaddrinfo`: with more capabilities, as engines give by default": Case(["--probe", "getaddrinfo"], "getaddrinfo", app=()),
+    "`getaddrinfo`: of another user": Case(["--probe", "getaddrinfo"], "getaddrinfo", app=PLAIN_USER),
+    "`getaddrinfo`: in files that only another user may read": Case(
+        ["--probe", "getaddrinfo"], "getaddrinfo", app=PLAIN_USER, program=("/owned/lookups", "localhost")
+    ),
+    "`profile`": Case(["--probe", "profile", "--profile-hz", "1000"], "profile", ("kernel_stack",)),
+}
 
 
-@pytest.mark.parametrize("left, missing", [("BPF", "CAP_PERFMON"), ("PERFMON", "CAP_BPF")])
-@pytest.mark.parametrize("probe", NO_PROBES)
-def test_neither_bpf_nor_perfmon_is_enough_alone(podman, podman_image, left, missing, probe):
-    options = [*capabilities(left), *UNFILTERED]
-    done = podman.run(podman_image, "run", "--probe", probe, options=options)
-    assert done.returncode == 1 and missing in done.stderr, done.stderr
-    done = podman.run(podman_image, "check", "--probe", probe, "--format", "json", options=options)
-    assert done.returncode == 1
+def readme_table():
+    """What the README says each row needs, by engine."""
+    lines = (pathlib.Path(ROOT) / "README.md").read_text(encoding="utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| what runs |"))
+    names = [re.sub("`", "", cell.strip()) for cell in lines[start].strip("|").split("|")][1:]
+    table = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        label, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        needed = {name for name, cell in zip(names, cells) if cell in ("needed", "kernel stacks")}
+        assert len(cells) == len(names) == 6, line
+        table[label] = {"podman": needed, "docker": set(re.findall("`([A-Z_]+)`", cells[-1]))}
+    return table
+
+
+def skip_where_sysctls_decide(label):
+    if label != "`profile`":
+        return
+    paranoid, hidden = (
+        int((pathlib.Path("/proc/sys/kernel") / name).read_text(encoding="ascii"))
+        for name in ("perf_event_paranoid", "kptr_restrict")
+    )
+    if paranoid > 2 or hidden > 1 or (paranoid < 2 and not hidden):
+        pytest.skip(f"perf_event_paranoid={paranoid} kptr_restrict={hidden} change what profile needs")
+
+
+class Trial:
+    """One sidecar beside the application, with these capabilities: whether it works, and its words if not."""
+
+    def __init__(self, engine, image, app, case, names):
+        options = [*capabilities(*names), *(UNFILTERED if engine.exact else []), "--read-only", *beside(app)]
+        self.engine, self.image, self.case, self.options = engine, image, case, options
+        side = Watcher(engine.start(image, "run", "--format", "json", *case.options, options=options))
+        try:
+            self.works = until(lambda: self._decided(app, side), side.state, 60) == "works"
+            self.words = "\n".join(side.errors)
+        finally:
+            engine("kill", side.container.id, code=None)
+            side.close()
+
+    def _decided(self, app, side):
+        ended = side.process.poll() is not None
+        if ended:
+            return "ended"
+        if not side.messages("ready"):
+            return None
+        if self.case.trigger:
+            app.exec(*self.case.trigger)
+        if self.case.works(side):
+            return "works"
+        refused = [line for line in side.messages("coverage") if "grant" in line["why"]]
+        less = refused or (self.case.kind == "profile" and len(side.kind("profile")) >= 30)
+        return "less" if less else None
+
+    def check(self):
+        return self.engine.run(self.image, "check", "--format", "json", *self.case.options, options=self.options)
+
+
+def smallest(engine, image, application, case, known):
+    """Takes away one capability after another: those without which it does not work are needed. Each that is missing must be
+    named, by run and by check."""
+    app = engine.start(application, *case.program, options=list(case.app))
+    held = list(known)
+    assert Trial(engine, image, app, case, held).works, "with all capabilities it must work"
+    for name in known:
+        left = [one for one in held if one != name]
+        trial = Trial(engine, image, app, case, left)
+        if trial.works:
+            held = left
+            continue
+        assert_named(trial, f"CAP_{name}", name)
+    return set(held)
+
+
+def assert_named(trial, capability, name):
+    done = trial.check()
     found = findings(done)
-    assert found["requirement", missing]["state"] == "no"
-    assert found["requirement", f"CAP_{left}"]["state"] == "ok"
-    assert found["probe", probe]["state"] == "no"
+    if name in MORE_WITH_IT:
+        assert done.returncode == 0
+        assert [line for line in found.values() if line["state"] == "degraded" and name in line.get("do", "")], done.stdout
+        return
+    assert capability in trial.words, trial.words
+    assert done.returncode == 1, done.stdout
+    said = [line for line in found.values() if line["state"] == "no" and name in json.dumps(line)]
+    assert said, done.stdout
+    for other in {"BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"} - {name}:
+        line = found.get(("requirement", f"CAP_{other}"))
+        assert name == "SYS_ADMIN" or not line or line["state"] != "no", f"{other} is not what is missing: {line}"
 
 
-def test_getaddrinfo_needs_sys_ptrace_for_the_files_of_a_process_with_more_capabilities(podman, podman_image, app, watch):
-    options = [*capabilities("BPF", "PERFMON", "SYS_PTRACE"), *UNFILTERED, *beside(app)]
-    side = watch(podman, podman_image, options=options)
-    record = side.wait_for("getaddrinfo", node="localhost")
-    assert record["result"] == 0 and record["container"] == app.id
-
-    options = [*capabilities("BPF", "PERFMON"), *UNFILTERED, *beside(app)]
-    blind = watch(podman, podman_image, "--probe", "getaddrinfo", options=options)
-    app.exec("/app/gai", "call", "127.0.0.6")
-    side.wait_for("getaddrinfo", node="127.0.0.6")
-    blind.stop()
-    assert not blind.kind("getaddrinfo")
-    assert blind.messages("coverage"), "what it could not see, it says"
-    found = findings(podman.run(podman_image, "check", "--probe", "getaddrinfo", "--format", "json", options=options))
-    assert found["requirement", "CAP_SYS_PTRACE"]["state"] == "degraded"
-    assert found["probe", "getaddrinfo"]["state"] == "degraded"
+@pytest.mark.parametrize("label", CASES)
+def test_the_readmes_table_says_the_smallest_set_of_capabilities(podman, podman_image, podman_application, label):
+    skip_where_sysctls_decide(label)
+    found = smallest(podman, podman_image, podman_application, CASES[label], PODMAN_KNOWS)
+    assert found == readme_table()[label]["podman"]
 
 
-def test_getaddrinfo_needs_dac_read_search_for_files_that_only_their_owner_may_read(podman, podman_image, podman_application, watch):
-    app = podman.start(podman_application, "/app/lookups", "localhost", options=["--user", str(USER)])
-    ways = {}
-    for name, more in (("with", ["DAC_READ_SEARCH"]), ("without", [])):
-        options = [*capabilities("BPF", "PERFMON", "SYS_PTRACE", *more), *UNFILTERED, *beside(app)]
-        ways[name] = watch(podman, podman_image, "--probe", "getaddrinfo", options=options)
-    for number in range(1, 6):
-        app.exec("/owned/gai", "call", f"127.0.1.{number}")
-    last = "127.0.1.5"
-    ways["with"].wait_for("getaddrinfo", node=last)
-    ways["without"].stop()
-    assert not [record for record in ways["without"].kind("getaddrinfo") if record["node"].startswith("127.0.1.")]
-    assert ways["without"].messages("coverage")
+@pytest.mark.parametrize("label", CASES)
+def test_the_same_with_docker_that_knows_no_cap_bpf(docker, image, applications, label):
+    skip_where_sysctls_decide(label)
+    found = smallest(docker, image, applications["musl"], CASES[label], DOCKER_KNOWS)
+    assert found == readme_table()[label]["docker"]
+
+
+def test_the_readmes_table_has_no_other_row():
+    assert list(readme_table()) == [*CASES, "`collect`"]
+    assert readme_table()["`collect`"] == {"podman": set(), "docker": set()}
+
+
+@pytest.mark.parametrize("user", [["--user", "65534:65534"], []], ids=["nobody", "root"])
+def test_a_collector_needs_nothing(podman, podman_image, user):
+    options = [*capabilities(), "--read-only", "--security-opt", "no-new-privileges", *user]
+    collector = podman.start(podman_image, "collect", options=options)
+    collector.wait_log("msg=ready")
+    with open(f"/proc/{collector.pid}/status", encoding="ascii") as status:
+        assert next(int(line.split()[1], 16) for line in status if line.startswith("CapBnd")) == 0
+    assert collector.stop() == 0
 
 
 def test_the_default_filter_of_podman_is_told_from_a_missing_capability(podman, podman_image):
