@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MutatingAdmissionPolicy, done to a pod outside of an API server. The expressions are evaluated by a CEL of its own kind, which
+is laxer about types than Kubernetes': that the API server takes them is for the cluster's tests to show."""
+
+import copy
+import json
+import re
+
+import celpy
+
+
+def join(items, separator):
+    return celpy.celtypes.StringType(separator.join(items))
+
+
+def escape_key(_, key):
+    return celpy.celtypes.StringType(key.replace("~", "~0").replace("/", "~1"))
+
+
+def string(value):
+    """The library's own gives Python's True and False."""
+    if isinstance(value, celpy.celtypes.BoolType):
+        return celpy.celtypes.StringType("true" if value else "false")
+    return celpy.celtypes.StringType(value)
+
+
+def quantity(text):
+    """Enough to tell the tests' quantities from other texts."""
+    if not re.fullmatch(r"\d+([mkMGT]|[KMGT]i)?", text):
+        raise ValueError(f"{text} is no quantity")
+    return text
+
+
+FUNCTIONS = {"join": join, "escapeKey": escape_key, "string": string, "quantity": quantity,
+             "sign": lambda _: celpy.celtypes.IntType(1)}
+
+
+def evaluate(expression, context):
+    environment = celpy.Environment()
+    program = environment.program(environment.compile(expression), functions=FUNCTIONS)
+    return program.evaluate(context)
+
+
+class Encoder(celpy.adapter.CELJSONEncoder):
+    def default(self, o):
+        if isinstance(o, celpy.CELEvalError):  # the library keeps errors inside of maps
+            raise o
+        return super().default(o)
+
+
+def as_json(value):
+    return json.loads(json.dumps(value, cls=Encoder))
+
+
+def add(document, pointer, value):
+    """The operation `add` of a JSON Patch."""
+    *steps, last = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+    for step in steps:
+        document = document[step]
+    if isinstance(document, list):
+        document.insert(int(last), value)
+    else:
+        document[last] = value
+
+
+def apply(policy, pod, namespace_labels):
+    """The pod as the API server would keep it, but for the defaults that it fills in."""
+    spec = policy["spec"]
+    (mutation,) = spec["mutations"]
+    context = celpy.json_to_cel({"object": pod, "namespaceObject": {"metadata": {"labels": namespace_labels}}, "jsonpatch": {}})
+    context["variables"] = celpy.celtypes.MapType({})
+    for one in spec["variables"]:
+        context["variables"][celpy.celtypes.StringType(one["name"])] = evaluate(one["expression"], context)
+    # Messages of this type are Kubernetes' own; maps do here.
+    expression = re.sub(r"JSONPatch\{op: (.*?), path: (.*?), value: ", r'{"op": \1, "path": \2, "value": ', mutation["jsonPatch"]["expression"])
+    changed = copy.deepcopy(pod)
+    for one in as_json(evaluate(expression, context)):
+        assert one["op"] == "add"
+        add(changed, one["path"], one["value"])
+    return changed

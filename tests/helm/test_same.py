@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policy, patch and `ringside inject` do the same to a pod."""
+
+import json
+import subprocess
+
+import celpy
+import pytest
+
+import openapi
+import policy as policies
+from chart import PEM, POLICY_KIND, find, render
+
+VALUES = {"tls": {"mode": "secret", "secretName": "mine", "ca": PEM}, "image": {"repository": "r.example/ringside", "tag": "9"}}
+OPTIONS = ["--image", "r.example/ringside:9", "--tls-ca", PEM]
+WANTED = {"ringside.io/inject": "true"}
+
+
+def pod(spec=None, **metadata):
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", **metadata},
+            "spec": {"containers": [{"name": "app", "image": "app"}], **(spec or {})}}
+
+
+PODS = {
+    "plain": pod(),
+    "two containers": pod({"containers": [{"name": one, "image": one} for one in "ab"]}),
+    "init containers": pod({"initContainers": [{"name": one, "image": one} for one in "ab"]}),
+    "annotations": pod(annotations={"a/b": "c", "d": ""}),
+    "overrides": pod(annotations={"ringside.io/image": "other:1", "ringside.io/cpu": "1", "ringside.io/memory": "1Gi",
+                                  "ringside.io/seccomp": "Unconfined", "ringside.io/probes": "write", "ringside.io/latency": "1"}),
+    "empty overrides": pod(annotations={"ringside.io/image": "", "ringside.io/memory": ""}),
+    "odd overrides": pod(annotations={"ringside.io/image": '"\\\n{{x}}$(A)', "ringside.io/seccomp": "\u00e4 \U0001f600"}),
+    "shared already": pod({"shareProcessNamespace": True}),
+    "not shared": pod({"shareProcessNamespace": False}),
+    "not hostPID": pod({"hostPID": False, "hostUsers": True, "os": {"name": "linux"}}),
+}
+LEFT_ALONE = {
+    "hostPID": pod({"hostPID": True}),
+    "user namespace": pod({"hostUsers": False}),
+    "windows": pod({"os": {"name": "windows"}}),
+    "has it": pod({"initContainers": [{"name": "ringside", "image": "x"}]}, annotations={"ringside.io/injected": "{}"}),
+}
+# `inject` says that it can't; the policy has nobody to tell.
+REFUSED = {
+    "a container of that name": pod({"containers": [{"name": "ringside", "image": "x"}]}),
+    "an init container of that name": pod({"initContainers": [{"name": "ringside", "image": "x"}]}),
+    "the annotation alone": pod(annotations={"ringside.io/injected": "{}"}),
+}
+
+
+@pytest.fixture(name="policy", scope="module", params=["share", "none"])
+def policy_(request):
+    values = {**VALUES, "injection": {"mode": "policy", "processAccess": request.param}}
+    found = find(render(values), POLICY_KIND)
+    return request.param, found
+
+
+def inject(binary, what, *options):
+    done = subprocess.run([binary, "inject", *OPTIONS, *options], input=json.dumps(what), capture_output=True, text=True, check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+@pytest.mark.parametrize("name", [*PODS, *LEFT_ALONE])
+def test_the_policy_does_what_inject_does(binary, policy, name):
+    access, found = policy
+    before = {**PODS, **LEFT_ALONE}[name]
+    after = policies.apply(found, before, WANTED)
+    assert after == inject(binary, before, "--process-access", access)
+    assert (after == before) == (name in LEFT_ALONE)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_inject_refuses_the_policy_leaves_alone(binary, policy, name):
+    assert inject(binary, REFUSED[name]) is None
+    assert policies.apply(policy[1], REFUSED[name], WANTED) == REFUSED[name]
+
+
+@pytest.mark.parametrize("pod_label, namespace_label, injected", [
+    (None, None, False), (None, "true", True), (None, "false", False), ("true", None, True), ("true", "false", True),
+    ("false", "true", False), ("", "true", False), ("yes", None, False), (None, "True", False),
+])
+def test_the_pods_label_wins_over_its_namespaces(policy, pod_label, namespace_label, injected):
+    def labels(value):
+        return {} if value is None else {"ringside.io/inject": value}
+
+    what = pod(labels={"app": "a", **labels(pod_label)})
+    assert (policies.apply(policy[1], what, labels(namespace_label)) != what) == injected
+
+
+@pytest.mark.parametrize("annotation", ["ringside.io/cpu", "ringside.io/memory"])
+def test_what_is_no_quantity_fails_in_the_policy(policy, annotation):
+    """Then failurePolicy holds. Behind the policy the API server would refuse the pod."""
+    with pytest.raises(celpy.CELEvalError):
+        policies.apply(policy[1], pod(annotations={annotation: "lots"}), WANTED)
+
+
+def test_nothing_is_put_in_twice_and_mirror_pods_are_left_alone(policy):
+    once = policies.apply(policy[1], pod(), WANTED)
+    assert policies.apply(policy[1], once, WANTED) == once
+    mirror = pod(annotations={"kubernetes.io/config.mirror": "x"})
+    assert policies.apply(policy[1], mirror, WANTED) == mirror
+
+
+def test_the_policy_is_not_asked_in_kube_system_nor_beside_the_collector(policy):
+    constraints = policy[1]["spec"]["matchConstraints"]
+    (rule,) = constraints["namespaceSelector"]["matchExpressions"]
+    assert rule == {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "ringside"]}
+
+
+@pytest.mark.parametrize("kind, place", [
+    ("workload", ("spec", "template")), ("cronjob", ("spec", "jobTemplate", "spec", "template")), ("pod", ())])
+def test_the_patch_holds_what_inject_puts_in(binary, kind, place):
+    patches = find(render({**VALUES, "injection": {"mode": "patch"}}), "ConfigMap")["data"]
+    patch = json.loads(patches[f"{kind}.json"])
+    for key in place:
+        patch = patch[key]
+    bare = pod()
+    injected = inject(binary, bare)
+    bare["metadata"].update(patch["metadata"])
+    bare["spec"].update(patch["spec"])
+    assert bare == injected
+    assert openapi.errors("1.36.3", bare) == []
+
+
