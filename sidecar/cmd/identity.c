@@ -39,21 +39,29 @@ static void boot_id_parse(const char *text, uint8_t ret_id[16])
 	}
 }
 
-static int compare_texts(const void *a, const void *b)
+static int compare_items(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	const struct scope_item *const *left = a, *const *right = b;
+	const int given = strcmp((*left)->given, (*right)->given);
+
+	return given ? given : strcmp((*left)->name, (*right)->name);
 }
 
 static uint32_t hash_of(const char *machine, const struct scope *scope)
 {
-	const char *sorted[SCOPE_MAX];
+	const struct scope_item *sorted[SCOPE_MAX];
 	uLong hash = crc32(0, (const Bytef *)machine, (uInt)strlen(machine));
 
 	for (size_t i = 0; i < scope->count; i++)
-		sorted[i] = scope->items[i].given;
-	qsort(sorted, scope->count, sizeof(sorted[0]), compare_texts);
-	for (size_t i = 0; i < scope->count; i++)
-		hash = crc32(hash, (const Bytef *)sorted[i], (uInt)strlen(sorted[i]) + 1);
+		sorted[i] = &scope->items[i];
+	qsort(sorted, scope->count, sizeof(sorted[0]), compare_items);
+	for (size_t i = 0; i < scope->count; i++) {
+		const struct scope_item *item = sorted[i];
+
+		/* The name as well: pods on the host's network are all `pod` on one host name. */
+		hash = crc32(hash, (const Bytef *)item->given, (uInt)strlen(item->given) + 1);
+		hash = crc32(hash, (const Bytef *)item->name, (uInt)strlen(item->name) + 1);
+	}
 	return (uint32_t)hash;
 }
 

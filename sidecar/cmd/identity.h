@@ -16,7 +16,10 @@ struct identity {
 	uint64_t epoch; /* random, never 0 */
 };
 
-/* `agent_id` is as given, or NULL: then HOSTNAME and a hash of the machine id (or boot id) and the sorted scopes. */
+/*
+ * `agent_id` is as given, or NULL: then HOSTNAME and a hash of the machine id (or boot id) and the sorted scopes, as they
+ * were given and as their cgroups are called.
+ */
 void identity_read(const char *agent_id, const struct scope *scope, struct identity *ret_identity);
 
 #endif

@@ -207,6 +207,20 @@ def test_host_is_memory_while_all_sit_in_the_v2_root(check):
     assert (line["cgroup_id"], line["hierarchy"], line["level"]) == (1, "memory", 0)
 
 
+def test_the_agent_id_tells_cgroups_apart_that_are_named_alike_and_stays(sidecar, new_cgroup, sleeper):
+    first, second = new_cgroup("first"), new_cgroup("second")
+    pid = sleeper(first)
+
+    def agent():
+        one = sidecar(scope=[f"pid:{pid}"], probe="process")
+        return one.messages("ready")[0]["agent"]
+
+    before = agent()
+    assert agent() == before
+    second.add(pid)
+    assert agent() != before
+
+
 # ---------------------------------------------------------------- the default
 
 
