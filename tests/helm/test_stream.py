@@ -126,3 +126,17 @@ def test_a_sidecar_with_another_authority_sends_nothing(binary, place, cgroup, t
     place("sidecar", binary, "run", env=of_sidecar(render(values), {}, cgroup))
     until(lambda: "certificate" in place.says("sidecar.err"), "the sidecar says why")
     assert "agent connected" not in place.says("collector.err")
+
+
+def test_a_nodes_records_carry_the_node_and_no_pod(binary, place, run, tmp_path):
+    objects = render({"injection": {"mode": "none"}, "node": {"enabled": True, "probes": ["process"]}})
+    start_collector(place, binary, objects, tmp_path)
+    (container,) = find(objects, "DaemonSet")["spec"]["template"]["spec"]["containers"]
+    place("node", binary, *container["args"], env=environment(container, POD, {}))
+    until(lambda: "msg=ready" in place.says("node.err"), "the node's sidecar is ready")
+    pid = run("proc_shapes", "vfork", "/bin/true").process.pid
+    mine = f'"pid":{pid},'
+    until(lambda: mine in place.says("collector.out"), "a record of a process anywhere at the collector")
+    record = next(json.loads(line) for line in place.says("collector.out").splitlines() if mine in line)
+    assert record["attributes"]["k8s.node.name"] == "node-1"
+    assert not [key for key in record["attributes"] if key.startswith(("k8s.pod", "k8s.namespace", "service"))]
