@@ -68,7 +68,9 @@ int choose_attributes(const struct option_list *list)
 
 const char *attribute_value(const struct option_list *list, const char *key)
 {
-	return find_value(list, list->count, key);
+	const char *value = find_value(list, list->count, key);
+
+	return value && *value ? value : NULL;
 }
 
 /* A power of two that is at least `least`; the error names the nearest. */

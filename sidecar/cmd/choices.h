@@ -43,7 +43,7 @@ int choice_wrong(const char *option, const char *value, const char *why, const c
 int choose_probes(const struct option_list *list, uint32_t *ret_enabled);
 /* Each is KEY=VALUE in UTF-8, and no key is given twice. */
 int choose_attributes(const struct option_list *list);
-/* Of a list that choose_attributes took; borrowed. NULL: not given. */
+/* Of a list that choose_attributes took; borrowed. NULL: not given, or empty. */
 const char *attribute_value(const struct option_list *list, const char *key);
 /* `enabled`: the probes must be able to use it. */
 int choose_transport(const struct transport_options *options, uint32_t enabled,

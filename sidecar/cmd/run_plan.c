@@ -95,6 +95,9 @@ static int plan_attributes(struct run_plan *plan)
 	for (size_t i = 0; i < list->count; i++) {
 		const char *equals = strchr(list->value[i], '=');
 
+		/* What a pod does not have, such as a label, comes as an empty text. */
+		if (!equals[1])
+			continue;
 		bytes += strlen(list->value[i]);
 		plan->attributes[plan->attribute_count++] = (struct session_attribute){
 			.key = {list->value[i], (size_t)(equals - list->value[i])},
@@ -179,8 +182,7 @@ static int plan_scope(struct run_plan *plan)
 	int err;
 
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, pod_uid && *pod_uid ? pod_uid : NULL,
-			    &plan->scope, &error);
+			    options->exclude.count, pod_uid, &plan->scope, &error);
 	if (!err)
 		return 0;
 	scope_refused(&error, err);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Disks that fill up, limits, names that are taken: said as what they are."""
 
+import json
 import re
 import subprocess
 import sys
@@ -60,6 +61,15 @@ def test_each_attribute_is_there_once(sidecar, binary, tmp_path):
     side.stop()
     frames = subprocess.run([binary, "cat", "--frames", path], capture_output=True, text=True, check=True).stdout
     assert "mine" in frames and frames.count("host.name") == 1, frames
+
+
+def test_an_attribute_without_a_value_is_left_out(sidecar, binary, tmp_path):
+    path = tmp_path / "frames"
+    side = sidecar("--attribute", "service.name=", "--attribute", "host.name=", "--capture", path, probe="process")
+    side.stop()
+    frames = subprocess.run([binary, "cat", "--frames", path], capture_output=True, text=True, check=True).stdout
+    attributes = json.loads(frames.splitlines()[0])["attributes"]
+    assert set(attributes) == {"host.name"} and attributes["host.name"], attributes
 
 
 def test_a_second_sidecar_says_that_it_cannot_be_asked_and_takes_over(sidecar, binary):
