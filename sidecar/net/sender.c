@@ -18,6 +18,9 @@
 #include "base/log.h"
 #include "net/uplink.h"
 
+/* musl gives 128 KiB, which a handshake may come near to; what is not touched takes no memory. */
+#define STACK (512 * 1024)
+
 struct sender {
 	struct sender_config config;
 	struct queue *queue;
@@ -189,13 +192,19 @@ static void *sender_thread(void *argument)
 
 int sender_start(struct sender *sender)
 {
+	pthread_attr_t attributes;
 	sigset_t all, before;
 	int err;
 
+	err = pthread_attr_init(&attributes);
+	if (err)
+		return -err;
+	(void)pthread_attr_setstacksize(&attributes, STACK);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&sender->thread, NULL, sender_thread, sender);
+	err = pthread_create(&sender->thread, &attributes, sender_thread, sender);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
 	sender->started = !err;
 	return -err;
 }

@@ -180,6 +180,8 @@ static void set_up(SSL_CTX *context, const struct tls_config *config)
 	SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					  SSL_MODE_RELEASE_BUFFERS);
+	/* Or a peer that sends no data but renews its keys without end keeps a read from returning. */
+	SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
 	if (config->server)
 		SSL_CTX_set_max_cert_list(context, PEER_CHAIN_LIMIT);
 }

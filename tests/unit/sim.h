@@ -46,6 +46,7 @@ struct sim {
 	int link_count, accepted;
 	bool refuse;
 	const char *resolves_to;
+	size_t capacity;      /* of each new pipe */
 	size_t window, piece; /* of each pipe; of each send and recv */
 	long cut_after
 		[2]; /* bytes in each direction, over all links, until the link that carries the last is cut; -1: never */
@@ -85,7 +86,7 @@ static int sim_dial(void *context, const struct sockaddr_storage *socket)
 	assert_true(sim.link_count < SIM_LINKS);
 	*link = (struct sim_link){.open = {true, true}};
 	for (int i = 0; i < 2; i++) {
-		link->pipes[i].data = malloc(SIM_PIPE);
+		link->pipes[i].data = malloc(sim.capacity);
 		assert_non_null(link->pipes[i].data);
 	}
 	return 2 * sim.link_count++;
@@ -230,7 +231,7 @@ static inline void sim_begin(void)
 	sim.now = 1000 * SIM_SECOND;
 	sim.random = 1;
 	sim.resolves_to = "127.0.0.1";
-	sim.window = sim.piece = SIM_PIPE;
+	sim.capacity = sim.window = sim.piece = SIM_PIPE;
 	sim.cut_after[0] = sim.cut_after[1] = -1;
 }
 

@@ -134,6 +134,30 @@ static void large_frames_go_through_a_narrow_socket(void **state)
 	pair_end(&pair);
 }
 
+/* A collector reads a megabyte at a time from one peer. Half a record may be left then, of which no descriptor tells. */
+static void what_is_decrypted_already_is_taken_in_the_same_turn(void **state)
+{
+	struct pair pair;
+
+	(void)state;
+	sim_begin();
+	sim.capacity = sim.window = sim.piece = 2 * 1024 * 1024;
+	side_queue_bytes = 4 * 1024 * 1024;
+	pair_begin(&pair, &server, NULL, NULL);
+	side_queue_bytes = 64 * 1024;
+	side_push(&pair.side, 1, 0, 1, 10);
+	while (!queue_unacked(pair.side.queue, 1))
+		run_for(&pair.side, &pair.sink, 1);
+	for (uint64_t i = 1; i <= 16; i++)
+		side_push(&pair.side, 1, i, 1, 65000);
+	side_push(&pair.side, 1, 17, 1, 10000);
+	uplink_step(pair.side.uplink);
+	assert_in_range(sim.links[0].pipes[0].length, 1024 * 1024 + 1, sim.window);
+	sink_turn(&pair.sink);
+	assert_int_equal(pair.sink.next[1], 18);
+	pair_end(&pair);
+}
+
 static void expect_no_session(struct pair *pair, const char *agent_hears,
 			      const char *collector_hears)
 {
@@ -462,6 +486,7 @@ int main(void)
 		cmocka_unit_test(records_torn_into_single_bytes_arrive_whole),
 		cmocka_unit_test(a_connection_cut_anywhere_loses_nothing_and_doubles_nothing),
 		cmocka_unit_test(large_frames_go_through_a_narrow_socket),
+		cmocka_unit_test(what_is_decrypted_already_is_taken_in_the_same_turn),
 		cmocka_unit_test(a_collector_of_another_authority_gets_no_hello),
 		cmocka_unit_test(a_collector_of_another_name_gets_no_hello),
 		cmocka_unit_test(an_expired_collector_gets_no_hello),
