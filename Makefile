@@ -30,12 +30,12 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all help setup setup-run setup-test deps run image rootfs test test-unit test-inject test-probes test-integration test-docker \
-	test-vm test-reproducible test-chart chart-readme check format clean distclean bench bench-kernel
+	test-vm test-helm test-k8s test-reproducible test-chart chart-readme check format clean distclean bench bench-kernel
 
 all: $(B)/ringside
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  V=1 shows the commands; RUN_FOR=20s is how long make run lasts; PREBUILT=1 puts the built binary into the image'
 
 # ---------------------------------------------------------------- what must be installed
@@ -291,6 +291,20 @@ test-chart: tests-built $(B)/tools/helm ## Only the Helm chart's tests (RINGSIDE
 
 chart-readme: $(VENV) ## Write the chart's README anew, from its values
 	$(B)/venv/bin/python helm/readme.py >helm/ringside/README.md
+
+# Kubernetes' servers, the kubelet and kubectl, from Go modules.
+$(B)/tools/cluster/built: tests/cluster/build.sh tests/cluster/go.mod tests/cluster/go.sum
+	$(say) GO 'Kubernetes and etcd, once: some ten minutes'
+	$(Q)tests/cluster/build.sh $(@D)
+	$(Q)touch $@
+
+test-helm: tests-built $(B)/tools/helm $(B)/tools/cluster/built ## The chart in a real API server, by real helm
+	@container/setup.sh openssl
+	@tests/run.sh cluster
+
+test-k8s: tests-built rootfs $(B)/tools/helm $(B)/tools/cluster/built ## The sidecar in pods of a real kubelet with containerd, in a virtual machine (as root)
+	@container/setup.sh e2fsprogs openssl
+	@tests/run.sh k8s
 
 # What a write pays under our programs, against two yardsticks. Run it with nothing else running.
 $(B)/bench/yardstick.bpf.o: tests/bench/yardstick.bpf.c | $(DEPS_BUILT)
