@@ -30,7 +30,7 @@ endif
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all help setup setup-run setup-test deps run image rootfs test test-unit test-inject test-probes test-integration test-docker \
-	test-vm test-helm test-k8s test-reproducible test-chart chart-readme check format clean distclean bench bench-kernel
+	test-vm test-vm-nobtf test-helm test-k8s test-reproducible test-chart chart-readme check format clean distclean bench bench-kernel
 
 all: $(B)/ringside
 
@@ -81,8 +81,10 @@ $(DEPS_BUILT): container/deps.lock container/deps.sh container/apt.sh
 
 PB := $(GEN)/ringside.pb-c
 SKELETONS := $(patsubst bpf/%.bpf.c,$(GEN)/%.skel.h,$(sort $(wildcard bpf/*.bpf.c)))
+# Those that are compiled once more, for kernels without BTF: see bpf/lib/rung.bpf.h.
+RAW := $(patsubst bpf/%.bpf.c,$(GEN)/%.raw.h,$(sort $(shell grep -l '"rung.bpf.h"' bpf/*.bpf.c)))
 SIDECAR_JSON := $(GEN)/sidecar_json.h
-GENERATED := $(PB).h $(SKELETONS) $(GEN)/syscall_names.h $(GEN)/third_party.h $(SIDECAR_JSON)
+GENERATED := $(PB).h $(SKELETONS) $(RAW) $(GEN)/syscall_names.h $(GEN)/third_party.h $(SIDECAR_JSON)
 
 $(PB).c: proto/ringside.proto
 	$(say) PROTO $<
@@ -121,12 +123,24 @@ $(B)/bpf/%.bpf.o: bpf/%.bpf.c | $(DEPS_BUILT)
 	$(Q)$(BPFTOOL) gen object $@ $@.full
 	@rm -f $@.full
 
-.SECONDARY: $(SKELETONS:$(GEN)/%.skel.h=$(B)/bpf/%.bpf.o)
+$(B)/bpf/%.raw.o: bpf/%.bpf.c | $(DEPS_BUILT)
+	$(say) BPF '$< (raw)'
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_FLAGS) -DRUNG_RAW_TP -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@.full
+	$(Q)$(BPFTOOL) gen object $@ $@.full
+	@rm -f $@.full
+
+.SECONDARY: $(SKELETONS:$(GEN)/%.skel.h=$(B)/bpf/%.bpf.o) $(RAW:$(GEN)/%.raw.h=$(B)/bpf/%.raw.o)
 
 $(GEN)/%.skel.h: $(B)/bpf/%.bpf.o
 	$(say) SKEL $@
 	@mkdir -p $(GEN)
 	$(Q)(echo '/* NOLINTBEGIN */' && $(BPFTOOL) gen skeleton $< name $*_bpf && echo '/* NOLINTEND */') >$@
+
+# The bytes alone: the skeleton is that of the other one, and must be the same but for them.
+$(GEN)/%.raw.h: $(B)/bpf/%.raw.o $(GEN)/%.skel.h container/raw_bytes.sh
+	$(say) RAW $@
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf | container/raw_bytes.sh $* $(GEN)/$*.skel.h >$@
 
 # ---------------------------------------------------------------- the binary
 
@@ -267,6 +281,12 @@ test-docker: tests-built ## Only the container tests, on real engines
 
 test-vm: tests-built $(B)/tests/nmi_share ## Kernels 5.10 to newest, booted under qemu (KERNEL=5.10 or a vmlinuz; GOLDEN=write)
 	@tests/run.sh vm
+
+# Its kernel is built from Debian's source, once, and kept in build/cache.
+test-vm-nobtf: tests-built $(B)/tests/nmi_share ## A kernel without BTF: built at the first time, then booted (GOLDEN=write)
+	@container/setup.sh flex bison bc libelf-dev dwarves xz-utils
+	@nice tests/vm/nobtf.sh $(B)/cache/vm/nobtf
+	@KERNEL=nobtf tests/run.sh vm
 
 test-reproducible: tests-built ## Two builds from nothing, dependencies and all, give the same binary and image
 	@RINGSIDE_SLOW=1 tests/run.sh reproducible

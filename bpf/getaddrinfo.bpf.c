@@ -12,6 +12,7 @@
 #include "event.bpf.h"
 #include "addrinfo.bpf.h"
 #include "preempt.bpf.h"
+#include "rung.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -298,14 +299,14 @@ static __always_inline void forget_task(void)
 	bpf_map_delete_elem(&call_stacks, &task);
 }
 
-SEC("tp_btf/sched_process_exec")
+SEC_TRACEPOINT("sched_process_exec")
 int getaddrinfo_exec(void *ctx)
 {
 	forget_task();
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
+SEC_TRACEPOINT("sched_process_exit")
 int getaddrinfo_exit(void *ctx)
 {
 	forget_task();

@@ -12,6 +12,7 @@
 #include "image_notice.h"
 #include "event.bpf.h"
 #include "preempt.bpf.h"
+#include "rung.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -215,6 +216,20 @@ static __always_inline void look_whole(const struct task_struct *task, enum noti
 	send_notice(task, &key, file, NULL, bpf_ktime_get_boot_ns(), of);
 }
 
+static __always_inline bool current_inside(void)
+{
+	struct scope_match match;
+
+	return scope_current(&match) && !scope_self(bpf_get_current_pid_tgid() >> 32);
+}
+
+#ifdef RUNG_RAW_TP
+/* No walk is possible, and none of the programs that would walk is loaded. */
+static __always_inline bool look_current(__u64 since_ns, enum notice_of of)
+{
+	return false;
+}
+#else
 /* struct bpf_iter_task_vma of the kernel's headers since 6.7. */
 struct bpf_iter_task_vma {
 	__u64 opaque[1];
@@ -223,13 +238,6 @@ extern int bpf_iter_task_vma_new(struct bpf_iter_task_vma *it, struct task_struc
 				 __u64 address) __ksym __weak;
 extern struct vm_area_struct *bpf_iter_task_vma_next(struct bpf_iter_task_vma *it) __ksym __weak;
 extern void bpf_iter_task_vma_destroy(struct bpf_iter_task_vma *it) __ksym __weak;
-
-static __always_inline bool current_inside(void)
-{
-	struct scope_match match;
-
-	return scope_current(&match) && !scope_self(bpf_get_current_pid_tgid() >> 32);
-}
 
 /* What the current task maps since `since_ns`. False: it is outside the scope, or no walk was possible. */
 static __always_inline bool look_current(__u64 since_ns, enum notice_of of)
@@ -254,6 +262,7 @@ static __always_inline bool look_current(__u64 since_ns, enum notice_of of)
 	bpf_iter_task_vma_destroy(&it);
 	return walks;
 }
+#endif
 
 /* The last moment of the mappings of who came into the scope: it may be gone before the reader has looked. */
 static __always_inline void look_arrived(void)
@@ -265,7 +274,7 @@ static __always_inline void look_arrived(void)
 		*arrival = ARRIVAL_WALKED;
 }
 
-SEC("tp_btf/sched_prepare_exec")
+SEC_TRACEPOINT("sched_prepare_exec")
 int images_prepare_exec(void *ctx)
 {
 	look_arrived();
@@ -273,7 +282,7 @@ int images_prepare_exec(void *ctx)
 }
 
 /* Before 6.16 the mappings are gone here: the process is reported. */
-SEC("tp_btf/sched_process_exit")
+SEC_TRACEPOINT("sched_process_exit")
 int images_exit(void *ctx)
 {
 	const struct task_struct *task = (void *)bpf_get_current_task();
@@ -283,7 +292,7 @@ int images_exit(void *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
+SEC_TRACEPOINT("sched_process_exec")
 int images_exec(void *ctx)
 {
 	look_current(bpf_ktime_get_boot_ns(), NOTICE_EXEC);
@@ -339,7 +348,7 @@ static __always_inline void note_arrival(const struct task_struct *task)
 }
 
 /* Interrupts are off here: the unlocking after a walk could be late by a tick, and the process would stand. */
-SEC("tp_btf/cgroup_attach_task")
+SEC_TRACEPOINT("cgroup_attach_task")
 int BPF_PROG(images_arrived, struct cgroup *cgroup, const char *path, struct task_struct *task)
 {
 	note_arrival(task);
@@ -347,7 +356,7 @@ int BPF_PROG(images_arrived, struct cgroup *cgroup, const char *path, struct tas
 }
 
 /* CLONE_INTO_CGROUP */
-SEC("tp_btf/sched_process_fork")
+SEC_TRACEPOINT("sched_process_fork")
 int BPF_PROG(images_forked, struct task_struct *parent, struct task_struct *child)
 {
 	struct scope_match match;

@@ -8,6 +8,7 @@ struct self_process {
 	__u32 pidns_level; /* depth of its own; 0: that is the initial one */
 	__u32 pidns_inode;
 	__u32 found;
+	__u32 types_fit; /* the kernel's fields are where its BTF, or the file of it, says */
 };
 
 #endif

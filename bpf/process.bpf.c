@@ -7,6 +7,7 @@
 
 #include "process.h"
 #include "event.bpf.h"
+#include "rung.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -64,7 +65,7 @@ static __always_inline long snapshot_mark(const struct task_struct *task, __u8 s
 	return bpf_map_update_elem(&snapshot_seen, &key, &seen, flags);
 }
 
-SEC("tp_btf/sched_process_fork")
+SEC_TRACEPOINT("sched_process_fork")
 int BPF_PROG(process_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct fork_event local, *event;
@@ -241,7 +242,7 @@ static __always_inline void exec_in_scratch(void *ctx, struct event_account *acc
 		   slot);
 }
 
-SEC("tp_btf/sched_process_exec")
+SEC_TRACEPOINT("sched_process_exec")
 int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	const void *filename = BPF_CORE_READ(bprm, filename);
@@ -299,7 +300,7 @@ static __always_inline __u64 exit_cpu_ns(const struct signal_struct *signal)
 	return total;
 }
 
-SEC("tp_btf/sched_process_exit")
+SEC_TRACEPOINT("sched_process_exit")
 int process_exit(unsigned long long *ctx)
 {
 	const struct task_struct *task = (const struct task_struct *)bpf_get_current_task();
@@ -335,134 +336,4 @@ int process_exit(unsigned long long *ctx)
 	return 0;
 }
 
-/* A task that is not the current one, outside the order of the CPU's own events. */
-static __always_inline void snapshot_header(struct event_header *header,
-					    const struct task_struct *task,
-					    const struct scope_match *match)
-{
-	__builtin_memset(header, 0, sizeof(*header));
-	header->kind = EVENT_EXEC;
-	header->flags = EVENT_SNAPSHOT;
-	header->time_ns = bpf_ktime_get_boot_ns();
-	header->cgroup_id = match->cgroup_id;
-	header->hierarchy = (__u16)match->hierarchy;
-	header->tgid = (__u32)BPF_CORE_READ(task, tgid);
-	header->tid = header->tgid;
-	header->ns_tgid = scope_ns_pid(task);
-	header->ns_tid = header->ns_tgid;
-	header->cpu = bpf_get_smp_processor_id();
-	bpf_probe_read_kernel(header->comm, sizeof(header->comm),
-			      (const void *)task + bpf_core_field_offset(struct task_struct, comm));
-	event_note_cgroup(match);
-}
-
-/* Whether a process wants a snapshot record: it is in scope, began before the probe was attached, and has not ended. */
-static __always_inline bool snapshot_wants(const struct task_struct *task,
-					   const struct process_key *key, struct scope_match *match)
-{
-	if (BPF_CORE_READ(task, pid) != (int)key->tgid || BPF_CORE_READ(task, flags) & PF_KTHREAD ||
-	    key->start_time >= snapshot.attached_ns || key->start_time < snapshot.resume_ns ||
-	    !BPF_CORE_READ(task, signal, live.counter))
-		return false;
-	return scope_task(task, match) && !scope_self((__u32)key->tgid) &&
-	       !bpf_map_lookup_elem(&snapshot_seen, key);
-}
-
-static __always_inline bool snapshot_pauses(void)
-{
-	if (event_way(SHAPE_ORDERED) == TRANSPORT_RINGBUF)
-		return bpf_ringbuf_query(&ring_lifecycle, BPF_RB_AVAIL_DATA) > snapshot.pause_bytes;
-	return snapshot.sent_bytes > snapshot.pause_bytes;
-}
-
-/* Marks the process as told and counts its record, or says why there is none: a live record told of it, or no mark was had. */
-static __always_inline bool snapshot_claims(struct event_account *account,
-					    const struct process_key *key, bool has_room)
-{
-	__u8 seen = SEEN_SNAPSHOT;
-	long err = bpf_map_update_elem(&snapshot_seen, key, &seen, BPF_NOEXIST);
-
-	if (err == -EEXIST)
-		return false;
-	__sync_fetch_and_add(&account->produced, 1);
-	if (!has_room)
-		event_no_room(account, SHAPE_ORDERED, RING_LIFECYCLE, SNAPSHOT_ROOM);
-	else if (err)
-		event_lost(account, LOST_INFLIGHT_FULL);
-	return has_room && !err;
-}
-
-/*
- * One process that ran before the probe was attached. Arguments and path are added by the reader from /proc. Its room and its
- * time are had before the mark: the order with live records is kept by the ring, or where there is none, by the time.
- */
-static __always_inline void snapshot_task(void *ctx, const struct task_struct *task)
-{
-	struct process_key key = process_key_of(task);
-	struct event_account *account;
-	struct scope_match match = {};
-	struct exec_event *event;
-	__u32 slot = 0;
-
-	if (!snapshot_wants(task, &key, &match))
-		return;
-	if (snapshot_pauses()) {
-		if (!snapshot.next_ns || key.start_time < snapshot.next_ns)
-			snapshot.next_ns = key.start_time;
-		return;
-	}
-	account = event_account_of(PROBE_PROCESS);
-	if (!account)
-		return;
-	event = event_room(SHAPE_ORDERED, RING_LIFECYCLE, SNAPSHOT_ROOM, NULL, &slot);
-	if (event)
-		snapshot_header(&event->header, task, &match);
-	if (!snapshot_claims(account, &key, event)) {
-		if (event)
-			event_discard(SHAPE_ORDERED, event, slot);
-		return;
-	}
-	if (!event)
-		return;
-	exec_fill(event, task);
-	event->header.length = exec_filename(
-		event, BPF_CORE_READ(task, mm, exe_file, f_path.dentry, d_name.name), PROCESS_NAME);
-	snapshot.sent_bytes += SNAPSHOT_ROOM;
-	event_send(ctx, account, SHAPE_ORDERED, RING_LIFECYCLE, event, SNAPSHOT_ROOM, slot);
-}
-
-/* All processes of the host: open-coded iterator, 6.7, c68a78ffe2cb ("bpf: Introduce task open coded iterator kfuncs"). */
-struct bpf_iter_task {
-	__u64 opaque[3];
-} __attribute__((aligned(8)));
-#define BPF_TASK_ITER_ALL_PROCS 0
-extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task,
-			     unsigned int flags) __ksym __weak;
-extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym __weak;
-extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym __weak;
-
-SEC("raw_tp")
-int process_snapshot_all(void *ctx)
-{
-	struct bpf_iter_task it;
-	struct task_struct *task;
-
-	bpf_iter_task_new(&it, NULL, BPF_TASK_ITER_ALL_PROCS);
-	while ((task = bpf_iter_task_next(&it)))
-		snapshot_task(ctx, task);
-	bpf_iter_task_destroy(&it);
-	return 0;
-}
-
-/* Before that: the processes of the sidecar's own PID namespace. */
-SEC("iter/task")
-int process_snapshot_visible(struct bpf_iter__task *ctx)
-{
-	const struct task_struct *task = ctx->task;
-
-	barrier_var(
-		task); /* or the compiler loads it twice, and the verifier has checked the other one */
-	if (task)
-		snapshot_task(ctx, task);
-	return 0;
-}
+#include "process_snapshot.bpf.h"

@@ -55,6 +55,9 @@ enum snapshot_seen {
 	SEEN_EXIT = 4,	   /* it ended */
 };
 
+/* What the walk along the list of processes returns where it comes no further. */
+#define SNAPSHOT_STUCK 1
+
 /* How far the snapshot of running processes has come; set by the reader, in the process family's data. */
 struct snapshot_state {
 	__u64 attached_ns; /* processes that started later are known by their fork; CLOCK_BOOTTIME */

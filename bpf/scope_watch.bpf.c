@@ -8,6 +8,7 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_core_read.h>
 
+#include "rung.bpf.h"
 #include "scope.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -43,7 +44,7 @@ static __always_inline bool same_hierarchy(const struct cgroup *cgroup, __u32 hi
 	return BPF_CORE_READ(like, root) == BPF_CORE_READ(cgroup, root);
 }
 
-SEC("tp_btf/cgroup_rmdir")
+SEC_TRACEPOINT("cgroup_rmdir")
 int BPF_PROG(scope_removed, struct cgroup *cgroup, const char *path)
 {
 	const __u64 id = cgroup_id(cgroup);
@@ -59,7 +60,7 @@ int BPF_PROG(scope_removed, struct cgroup *cgroup, const char *path)
 	return 0;
 }
 
-SEC("tp_btf/cgroup_mkdir")
+SEC_TRACEPOINT("cgroup_mkdir")
 int BPF_PROG(scope_made, struct cgroup *cgroup, const char *path)
 {
 	__u64 hash = 0;

@@ -9,6 +9,7 @@
 #include "event.h"
 #include "cgroup.bpf.h"
 #include "selfprobe.h"
+#include "walk.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -38,6 +39,7 @@ struct task_struct___probe {
 	struct task_struct___probe *group_leader;
 	struct pid___probe *thread_pid;
 	struct signal_struct___probe *signal;
+	__u64 start_boottime;
 };
 
 struct bpf_iter_meta___probe {
@@ -51,8 +53,10 @@ struct bpf_iter__task___probe {
 
 #pragma clang attribute pop
 
-/* The process that the iterator is asked for, by its number in the reader's namespace; 0: all. */
+/* The process that is asked for, by its number in the reader's namespace; 0: all. */
 __u32 wanted;
+/* Of the walk without an iterator: the process that was found last, and the one to be found next. */
+struct selfprobe_place last, next;
 /* Too large for the stack. One task uses it at a time: the one that loaded this object. */
 struct selfprobe_task found;
 
@@ -122,6 +126,49 @@ int selfprobe_self(void *ctx)
 	const struct task_struct___probe *task = (void *)bpf_get_current_task();
 
 	task_read(task, tgid_here(BPF_CORE_READ(task, group_leader, thread_pid)));
+	return 0;
+}
+
+static __always_inline _Bool is_behind(const struct selfprobe_place *place,
+				       const struct selfprobe_place *other)
+{
+	return place->start_time > other->start_time ||
+	       (place->start_time == other->start_time && place->tgid > other->tgid);
+}
+
+/* Finds the next one in the order of their starts: others come and go between two walks. */
+__noinline int walk_stops(__u64 address)
+{
+	const struct task_struct___probe *task = (const void *)address;
+	const struct selfprobe_place place = {
+		.start_time = BPF_CORE_READ(task, start_boottime),
+		.task = address,
+		.tgid = BPF_CORE_READ(task, tgid),
+	};
+	__u32 ns_tgid;
+
+	if (!is_behind(&place, &last) || (next.task && !is_behind(&next, &place)) ||
+	    !BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	ns_tgid = tgid_here(BPF_CORE_READ(task, thread_pid));
+	if (ns_tgid && (!wanted || ns_tgid == wanted))
+		next = place;
+	return 0;
+}
+
+/* Where the kernel has no BTF, and so no iterators: each run finds one process, or `next.task` is 0. */
+SEC("raw_tp")
+int selfprobe_next(void *ctx)
+{
+	const __u64 own = walk_own();
+	const struct task_struct___probe *task;
+
+	next.task = 0;
+	walk_next(own, own);
+	task = (const void *)next.task;
+	if (task)
+		task_read(task, tgid_here(BPF_CORE_READ(task, thread_pid)));
+	last = next;
 	return 0;
 }
 

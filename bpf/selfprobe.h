@@ -31,6 +31,14 @@ struct selfprobe_task {
 	__u32 reserved;
 	struct selfprobe_chain chains[SELFPROBE_HIERARCHIES];
 };
+/* A process, and its place in the order of their starts. */
+struct selfprobe_place {
+	__u64 start_time;
+	__u64 task; /* the kernel's address of it; 0: there is none */
+	__u32 tgid;
+	__u32 reserved;
+};
+
 _Static_assert(sizeof(struct selfprobe_task) <= 32 * 1024, "one object of a task iterator");
 
 #endif

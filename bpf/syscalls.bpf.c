@@ -10,6 +10,7 @@
 
 #include "syscalls.h"
 #include "event.bpf.h"
+#include "rung.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -69,21 +70,39 @@ __u64 entered_lost = 0;
 /* bpf_get_current_task_btf: 5.11; its fields are read without a helper. */
 static __always_inline bool is_ia32(void)
 {
+#ifndef RUNG_RAW_TP
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
 		return bpf_get_current_task_btf()->thread_info.COMPAT_FIELD & COMPAT_BIT;
+#endif
 	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(),
 			     thread_info.COMPAT_FIELD) &
 	       COMPAT_BIT;
 }
 
-/* The registers with which the task entered the kernel. bpf_task_pt_regs: 5.15; before it, the end of a stack of 16 KiB. */
+/*
+ * The registers with which the task entered the kernel. bpf_task_pt_regs: 5.15; before it, the end of a stack of 16 KiB. Without BTF
+ * newer kernels are read so too: since 6.9 ("x86/fred: Reserve space for the FRED stack frame") those with CONFIG_X86_FRED leave
+ * 16 bytes free there, and the user's stack segment is found that much lower.
+ */
 #define THREAD_SIZE 16384
+#define USER_DS	    0x2b
+#define FRED_ROOM   16
 static __always_inline const struct pt_regs *entry_regs(void)
 {
+	const void *regs;
+
+#ifndef RUNG_RAW_TP
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
 		return (const struct pt_regs *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	return BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), stack) + THREAD_SIZE -
+#endif
+	regs = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), stack) + THREAD_SIZE -
 	       bpf_core_type_size(struct pt_regs);
+#if defined(RUNG_RAW_TP) && defined(__TARGET_ARCH_x86)
+	if (BPF_CORE_READ((const struct pt_regs *)regs, ss) != USER_DS &&
+	    BPF_CORE_READ((const struct pt_regs *)(regs - FRED_ROOM), ss) == USER_DS)
+		regs -= FRED_ROOM;
+#endif
+	return regs;
 }
 
 static __always_inline struct syscall_count *count_row(const struct syscall_key *key)
@@ -200,13 +219,16 @@ static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 {
 	struct write_event local, *event;
 	struct event_account *account;
-	__u64 requested = ia32 ? (__u32)regs->CALL_COMPAT_ARG3 : regs->CALL_ARG3, size;
+	__u64 requested =
+		      ia32 ? (__u32)FIELD_OF(regs, CALL_COMPAT_ARG3) : FIELD_OF(regs, CALL_ARG3),
+	      size;
 	__u16 flags = ia32 ? EVENT_IA32 : 0;
 	__u32 slot;
 
 	if (vector) {
-		requested = ia32 ? iov_bytes((__u32)regs->CALL_COMPAT_ARG2, requested, true)
-				 : iov_bytes(regs->CALL_ARG2, requested * 2, false);
+		requested =
+			ia32 ? iov_bytes((__u32)FIELD_OF(regs, CALL_COMPAT_ARG2), requested, true)
+			     : iov_bytes(FIELD_OF(regs, CALL_ARG2), requested * 2, false);
 		if (requested & IOV_PARTIAL)
 			flags |= EVENT_PARTIAL;
 		requested &= ~IOV_PARTIAL;
@@ -225,7 +247,7 @@ static __always_inline void record_write(void *ctx, const struct pt_regs *regs,
 	event->requested = requested;
 	event->returned = returned;
 	event->latency_ns = latency;
-	event->fd = (__s32)(ia32 ? regs->CALL_COMPAT_ARG1 : regs->CALL_ARG1);
+	event->fd = (__s32)(ia32 ? FIELD_OF(regs, CALL_COMPAT_ARG1) : FIELD_OF(regs, CALL_ARG1));
 	event->syscall = (__u16)nr;
 	event->reserved = 0;
 	event->sample = write_sample;
@@ -271,7 +293,7 @@ static __always_inline __u64 call_latency(void)
 	return latency;
 }
 
-SEC("tp_btf/sys_exit")
+SEC_TRACEPOINT("sys_exit")
 int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 {
 	struct scope_match match;
@@ -287,7 +309,7 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 	if (scope_self(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	ia32 = is_ia32();
-	nr = (__s64)regs->CALL_NR;
+	nr = (__s64)FIELD_OF(regs, CALL_NR);
 	/*
 	 * A signal handler's return has put the interrupted context's registers back: its number is -1, and what seems to be
 	 * returned is that context's. A call that a tracer took away, or that had this number, looks the same.
@@ -305,7 +327,7 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 	return 0;
 }
 
-SEC("tp_btf/sys_enter")
+SEC_TRACEPOINT("sys_enter")
 int BPF_PROG(syscalls_enter, struct pt_regs *regs, long nr)
 {
 	struct scope_match match;
@@ -316,7 +338,7 @@ int BPF_PROG(syscalls_enter, struct pt_regs *regs, long nr)
 }
 
 /* exit and exit_group do not return: a thread that leaves by one of them is still in it here. */
-SEC("tp_btf/sched_process_exit")
+SEC_TRACEPOINT("sched_process_exit")
 int syscalls_process_exit(void *ctx)
 {
 	struct scope_match match;

@@ -25,6 +25,7 @@ struct pt_regs {
 	unsigned long orig_ax;
 	unsigned long ip;
 	unsigned long sp;
+	unsigned long ss;
 	unsigned long bp;
 	unsigned long bx;
 };

@@ -14,6 +14,15 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
+#ifdef RUNG_RAW_TP
+static __always_inline void preempt_disable(void)
+{
+}
+
+static __always_inline void preempt_enable(void)
+{
+}
+#else
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
@@ -34,5 +43,6 @@ static __always_inline void preempt_enable(void)
 	    bpf_ksym_exists(bpf_preempt_disable))
 		bpf_preempt_enable();
 }
+#endif
 
 #endif

@@ -13,12 +13,13 @@
 #include "cmd/commands.h"
 #include "cmd/reader.h"
 #include "cmd/trust.h"
+#include "kernel/features.h"
 #include "net/tls.h"
 #include "probes/probe.h"
 
 struct check_options {
 	struct option_list probe, scope, exclude, attribute;
-	const char *format, *collector;
+	const char *format, *collector, *btf;
 	struct trust_options trust;
 	struct probe_settings settings;
 	struct transport_options transport;
@@ -39,6 +40,7 @@ static const struct option_def table[] = {
 	 PROFILE_HZ_MAX},
 	{"per-cpu", OPTION_FLAG, NULL, "count the memory of run --per-cpu", FIELD(settings.per_cpu),
 	 0, 0},
+	{"btf", OPTION_TEXT, "FILE", BTF_ABOUT, FIELD(btf), 0, 0},
 	{"transport", OPTION_TEXT, "NAME", TRANSPORT_ABOUT, FIELD(transport.transport), 0, 0},
 	{"ring-lifecycle", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 512k)",
 	 FIELD(transport.ring_lifecycle), 1, 1ull << 30},
@@ -73,7 +75,8 @@ static int find_scope(const struct check_options *options, struct check_question
 	if (err)
 		return err;
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, uid, &question->scope, &question->scope_error);
+			    options->exclude.count, uid, options->btf, &question->scope,
+			    &question->scope_error);
 	question->scope_known = !err;
 	if ((err != -EINVAL && err != -ENOENT) ||
 	    (!options->scope.count && !options->exclude.count))
@@ -140,6 +143,10 @@ static int check(const struct check_options *options, struct check_question *que
 	code = choose_probes(&options->probe, &question->probes);
 	if (code)
 		return code;
+	code = choose_btf(options->btf);
+	if (code)
+		return code;
+	question->btf = options->btf;
 	code = find_scope(options, question);
 	if (code)
 		return code;
@@ -167,6 +174,7 @@ int check_main(int argc, char **argv)
 	struct check_report *report;
 	int code;
 
+	features_quiet();
 	code = options_parse("check", "ringside check [OPTION]...",
 			     "Says what this kernel, container and set of privileges allow, why "
 			     "not, and what to do.",

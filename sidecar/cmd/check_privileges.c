@@ -97,10 +97,11 @@ struct reached {
 	size_t processes, denied[DENIED_PROCESS + 1];
 };
 
-static void visit_process(void *context, uint32_t pid)
+static void visit_process(void *context, uint32_t pid, uint32_t tgid)
 {
 	struct reached *reached = context;
 
+	(void)tgid;
 	reached->processes++;
 	reached->denied[images_denied(pid)]++;
 }
@@ -128,9 +129,15 @@ void findings_files(struct findings *findings)
 {
 	static const char *const none = "no process of the scope is in this PID namespace, so its "
 					"libraries can't be reached";
+	const struct check_question *question = findings->question;
+	struct scope_entry entries[SCOPE_MAX];
 	struct reached reached = {};
-	const bool seen = findings->question->scope_known &&
-			  !scope_processes(&findings->question->scope, visit_process, &reached);
+	bool seen;
+
+	for (size_t i = 0; i < question->scope.count; i++)
+		entries[i] = question->scope.items[i].entry;
+	seen = question->scope_known && !scope_processes(entries, question->scope.count,
+							 question->btf, visit_process, &reached);
 
 	check_file_capability(findings, CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
 			      reached.denied[DENIED_PROCESS],

@@ -22,8 +22,7 @@ struct rule {
 };
 
 static const struct rule rules[] = {
-	{FEATURE_BTF, "btf", ALL, 0, "the kernel describes its own types", NULL,
-	 "boot a kernel with CONFIG_DEBUG_INFO_BTF=y"},
+	{FEATURE_BTF, "btf", ALL, 0, "the kernel describes its own types", NULL, BTF_TODO},
 	{FEATURE_TRACING, "tp_btf", ALL, 0, "typed tracepoint programs load and attach", NULL,
 	 "grant CAP_BPF and CAP_PERFMON; a kernel that refuses them all the same can't be "
 	 "observed"},
@@ -55,13 +54,37 @@ static const struct rule rules[] = {
 
 static const char *error_text(int err)
 {
-	return err == -EOPNOTSUPP ? "not on this kernel" : strerror(-err);
+	return err == -EOPNOTSUPP ? "not on this kernel"
+	       : err == -ENODATA  ? "can't be tried without btf"
+				  : strerror(-err);
+}
+
+/* What is told in other words where the kernel's types come from a file. */
+static bool check_by_file(struct findings *findings, const struct rule *rule)
+{
+	const char *file = findings->question->btf;
+
+	if (!file || findings->features.err[rule->feature])
+		return false;
+	if (rule->feature == FEATURE_BTF)
+		check_add(findings->report, "requirement", rule->name, CHECK_OK, NULL,
+			  "the kernel's types are read from %s", file);
+	else if (rule->feature == FEATURE_TRACING)
+		check_add(findings->report, "requirement", "raw_tp", CHECK_OK, NULL,
+			  "raw tracepoint programs load and attach");
+	else
+		return false;
+	return true;
 }
 
 static void check_rule(struct findings *findings, const struct rule *rule)
 {
 	int err = findings->features.err[rule->feature];
 	bool needed = rule->needed & findings->question->probes;
+	bool told = needed || err == -ENODATA; /* what is lost is no news */
+
+	if (check_by_file(findings, rule))
+		return;
 
 	if (!err) {
 		check_add(findings->report, "requirement", rule->name, CHECK_OK, NULL, "%s",
@@ -75,9 +98,9 @@ static void check_rule(struct findings *findings, const struct rule *rule)
 		return;
 	}
 	check_add(findings->report, "requirement", rule->name, needed ? CHECK_NO : CHECK_DEGRADED,
-		  needed || !rule->needed ? rule->todo : NULL, "%s%s%s", error_text(err),
-		  rule->without && !needed ? ": " : "",
-		  rule->without && !needed ? rule->without : "");
+		  err != -ENODATA && (needed || !rule->needed) ? rule->todo : NULL, "%s%s%s",
+		  error_text(err), rule->without && !told ? ": " : "",
+		  rule->without && !told ? rule->without : "");
 	findings_lack(findings, rule->needed, rule->name);
 	findings_without(findings, rule->degraded, rule->without);
 }
@@ -155,6 +178,12 @@ static void check_scope(struct findings *findings)
 {
 	const struct check_question *question = findings->question;
 
+	if (!question->scope_known && findings->features.err[FEATURE_BTF] == -EOPNOTSUPP) {
+		check_add(findings->report, "scope", "scope", CHECK_NO, NULL,
+			  "can't be resolved without btf");
+		findings_lack(findings, ALL, "scope");
+		return;
+	}
 	if (!question->scope_known) {
 		check_add(findings->report, "scope", "scope", CHECK_NO, question->scope_error.todo,
 			  "%s", question->scope_error.what);
@@ -220,9 +249,8 @@ bool check_all(struct check_report *report, const struct check_question *questio
 {
 	struct findings findings = {.report = report, .question = question};
 
-	features_quiet();
 	privileges_read(&findings.privileges);
-	features_probe(&findings.features);
+	features_probe(question->btf, &findings.features);
 	findings_privileges(&findings);
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
 		if (rules[i].feature == FEATURE_URETPROBE && !(question->probes & GETADDRINFO))

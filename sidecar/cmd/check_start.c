@@ -27,6 +27,7 @@ int check_start(const struct check_question *question, uint32_t probe, char ret_
 		.perf_pages = question->transport.perf_pages,
 		.scopes = scopes,
 		.scope_count = question->scope.count,
+		.btf = question->btf,
 		.take = drop,
 	};
 	struct probe_setup setup = {

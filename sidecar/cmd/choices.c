@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "kernel/kernel_btf.h"
 #include "kernel/transport.h"
 #include "probes/probe.h"
 
@@ -71,6 +72,16 @@ const char *attribute_value(const struct option_list *list, const char *key)
 	const char *value = find_value(list, list->count, key);
 
 	return value && *value ? value : NULL;
+}
+
+int choose_btf(const char *file)
+{
+	const char *why;
+
+	if (!file)
+		return 0;
+	why = *file ? kernel_btf_wrong(file) : "no file";
+	return why ? choice_wrong("--btf", file, why, BTF_TODO) : 0;
 }
 
 /* A power of two that is at least `least`; the error names the nearest. */

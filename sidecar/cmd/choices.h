@@ -20,6 +20,13 @@
 	"how records leave the kernel: auto, ringbuf, ringbuf-output, perf-heap or perf-stack "    \
 	"(default auto)"
 
+#define BTF_ABOUT                                                                                  \
+	"the running kernel's BTF, for kernels that do not have it: raw, or an ELF file with it "  \
+	"(default: the kernel's own)"
+#define BTF_TODO                                                                                   \
+	"give --btf FILE of this very build (uname -r): by pahole --btf_encode_detached FILE "     \
+	"vmlinux, or from BTFHub"
+
 #define PROFILE_HZ	 99 /* beside what runs a hundred times a second, not in step with it */
 #define PROFILE_HZ_MAX	 10000
 #define PROFILE_HZ_ABOUT "samples of profile, a second and CPU (default 99)"
@@ -45,6 +52,8 @@ int choose_probes(const struct option_list *list, uint32_t *ret_enabled);
 int choose_attributes(const struct option_list *list);
 /* Of a list that choose_attributes took; borrowed. NULL: not given, or empty. */
 const char *attribute_value(const struct option_list *list, const char *key);
+/* Whether the file of --btf (NULL: not given) is one that describes this kernel. */
+int choose_btf(const char *file);
 /* `enabled`: the probes must be able to use it. */
 int choose_transport(const struct transport_options *options, uint32_t enabled,
 		     struct transport_choice *ret_choice);

@@ -27,6 +27,7 @@ struct reader_config {
 	uint32_t enabled; /* bit number = probe */
 	const struct scope *scope;
 	struct transport_choice transport;
+	const char *btf; /* the file of the kernel's types; NULL: its own */
 	uint64_t flush_interval_ns, counters_interval_ns;
 	size_t tls_memory; /* of the stream; counted, not allocated here */
 	struct queue *queue;

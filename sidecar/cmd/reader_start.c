@@ -144,6 +144,7 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 		.scopes = scopes,
 		.scope_count = config->scope->count,
 		.include_self = config->settings.include_self,
+		.btf = config->btf,
 		.take = reader_take,
 		.context = reader,
 	};
@@ -170,7 +171,7 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 	if (!err)
 		err = watch_all(reader);
 	if (err) {
-		why = refusal_explain(err, &todo);
+		why = refusal_explain(err, config->btf, &todo);
 		if (!todo)
 			todo = config->transport.transport == TRANSPORT_AUTO
 				       ? "see ringside check"

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "cmd/choices.h"
 #include "cmd/run.h"
+#include "kernel/kernel_btf.h"
 #include "kernel/refusal.h"
 #include "net/sender.h"
 #include "probes/probe.h"
@@ -57,6 +58,7 @@ static const struct option_def run_table[] = {
 	{"counters-memory", OPTION_SIZE, "BYTES",
 	 "memory for counters, all CPUs together (default 2M)", FIELD(counters_memory), 4096,
 	 1ull << 30},
+	{"btf", OPTION_TEXT, "FILE", BTF_ABOUT, FIELD(btf), 0, 0},
 	{"transport", OPTION_TEXT, "NAME", TRANSPORT_ABOUT, FIELD(transport.transport), 0, 0},
 	{"ring-lifecycle", OPTION_SIZE, "BYTES",
 	 "ring of fork, exec, exit and getaddrinfo: a power of two (default 512k)",
@@ -164,12 +166,12 @@ static int plan_agent_id(const struct run_options *options)
 }
 
 /* A scope is resolved by BPF: where that is refused as a whole, the reason is not in the scope. */
-static void scope_refused(const struct scope_error *error, int err)
+static void scope_refused(const struct scope_error *error, const char *btf, int err)
 {
 	const char *why = strerror(-err), *todo = NULL;
 
 	if (err != -EINVAL && err != -ENOENT)
-		why = refusal_explain(err, &todo);
+		why = refusal_explain(err, btf, &todo);
 	log_line(LOG_ERROR, "cannot resolve the scope", "what", error->what, "why", why, "do",
 		 todo ? todo : error->todo, NULL);
 }
@@ -182,11 +184,20 @@ static int plan_scope(struct run_plan *plan)
 	int err;
 
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, pod_uid, &plan->scope, &error);
+			    options->exclude.count, pod_uid, options->btf, &plan->scope, &error);
 	if (!err)
 		return 0;
-	scope_refused(&error, err);
+	scope_refused(&error, options->btf, err);
 	return err == -EINVAL || err == -ENOENT ? 2 : 3;
+}
+
+static int plan_btf(const char *file)
+{
+	if (file || kernel_btf_is_there())
+		return choose_btf(file);
+	log_line(LOG_ERROR, "cannot load programs", "why",
+		 "this kernel does not describe its types: it has no BTF", "do", BTF_TODO, NULL);
+	return 3;
 }
 
 int run_plan(int argc, char **argv, struct run_plan *ret_plan)
@@ -221,5 +232,7 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 		err = plan_output(plan);
 	if (!err)
 		err = plan_agent_id(&plan->options);
+	if (!err)
+		err = plan_btf(plan->options.btf);
 	return err ? err : plan_scope(plan);
 }

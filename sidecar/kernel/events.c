@@ -145,7 +145,7 @@ int events_new(const struct events_config *config, struct events **ret_events,
 	events->transport = config->transport;
 	memcpy(events->scopes, config->scopes, config->scope_count * sizeof(events->scopes[0]));
 	*ret_what = "self-probe";
-	err = self_read(&events->self);
+	err = self_read(config->btf, &events->self);
 	if (err)
 		goto out;
 	err = make_maps(events, ret_what);
@@ -255,6 +255,17 @@ int events_lend(struct events *events, struct bpf_object *object)
 		err = object_set(object, "pidns_inode", &events->self.pidns_inode,
 				 sizeof(events->self.pidns_inode));
 	return err;
+}
+
+const char *events_btf(const struct events *events)
+{
+	return events->config.btf;
+}
+
+const struct scope_entry *events_scopes(const struct events *events, size_t *ret_count)
+{
+	*ret_count = events->config.scope_count;
+	return events->scopes;
 }
 
 enum event_transport events_transport(const struct events *events)

@@ -32,6 +32,7 @@ struct events_config {
 	const struct scope_entry *scopes; /* SCOPE_MAX at most */
 	size_t scope_count;
 	bool include_self;
+	const char *btf; /* the file of the kernel's types; NULL: its own */
 	event_taker *take;
 	void *context;
 };
@@ -56,6 +57,10 @@ int events_lend(struct events *events, struct bpf_object *object);
 
 /* Sets one constant (`const volatile`) of an object that is not loaded yet. -ENOENT: it has none of that name and size. */
 int object_set(struct bpf_object *object, const char *name, const void *value, size_t size);
+
+/* As given: for families, which load their objects by it, and have one that looks at the scopes itself. */
+const char *events_btf(const struct events *events);
+const struct scope_entry *events_scopes(const struct events *events, size_t *ret_count);
 
 /* What was taken where `auto` was asked for: itself, or TRANSPORT_PERF_HEAP where the kernel refuses the ring buffer. */
 enum event_transport events_transport(const struct events *events);

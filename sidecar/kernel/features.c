@@ -17,8 +17,10 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
+#include "kernel/kernel_btf.h"
 #include "kernel/perf_reader.h"
 #include "kernel/refusal.h"
+#include "kernel/self.h"
 #include "kernel/uprobe.h"
 
 /* Returns 0; enough to be loaded as anything. */
@@ -62,6 +64,19 @@ static int try_tracing(const struct btf *btf)
 	if (program < 0)
 		return program;
 	link = bpf_raw_tracepoint_open(NULL, program);
+	close(program);
+	return close_if_open(link);
+}
+
+/* The same where the kernel's types come from a file. */
+static int try_raw_tracing(void)
+{
+	const int program = load_empty(BPF_PROG_TYPE_RAW_TRACEPOINT, 0, 0);
+	int link;
+
+	if (program < 0)
+		return program;
+	link = bpf_raw_tracepoint_open("sched_process_exec", program);
 	close(program);
 	return close_if_open(link);
 }
@@ -205,44 +220,64 @@ static int try_uprobe_perf(void)
 
 bool features_have_task_storage(void)
 {
-	struct btf *btf = btf__load_vmlinux_btf();
+	struct btf *btf = kernel_btf_load(NULL);
 	const bool have = btf && !try_tracing_helper(btf, BPF_FUNC_task_storage_get);
 
 	btf__free(btf);
 	return have;
 }
 
-static void probe_by_btf(struct features *features)
+/* What programs do by the kernel's own types. */
+static void probe_typed(const struct btf *btf, int err[FEATURES])
 {
-	struct btf *btf = btf__load_vmlinux_btf();
-
-	if (!btf) {
-		int err = access("/sys/kernel/btf/vmlinux", R_OK) ? -EOPNOTSUPP : -errno;
-
-		for (int i = FEATURE_BTF; i <= FEATURE_TRACE_SYSCALLS; i++)
-			features->err[i] = err;
-		features->err[FEATURE_TASK_ITERATOR] = features->err[FEATURE_OPEN_ITERATOR] = err;
-		features->err[FEATURE_TASK_STORAGE] = features->err[FEATURE_ANCESTOR_HELPER] = err;
-		features->err[FEATURE_MAP_WALK] = err;
-		return;
-	}
-	features->err[FEATURE_TRACING] = try_tracing(btf);
-	features->err[FEATURE_TRACE_SYSCALLS] =
-		tracepoint_id(btf, "sys_exit") < 0 || tracepoint_id(btf, "sys_enter") < 0
-			? -EOPNOTSUPP
-			: 0;
-	features->err[FEATURE_TASK_ITERATOR] = try_task_iterator(btf);
-	features->err[FEATURE_OPEN_ITERATOR] =
+	err[FEATURE_TRACING] = try_tracing(btf);
+	err[FEATURE_TASK_ITERATOR] = try_task_iterator(btf);
+	err[FEATURE_OPEN_ITERATOR] =
 		btf__find_by_name_kind(btf, "bpf_iter_task_new", BTF_KIND_FUNC) < 0 ? -EOPNOTSUPP
 										    : 0;
-	features->err[FEATURE_MAP_WALK] =
+	err[FEATURE_MAP_WALK] =
 		btf__find_by_name_kind(btf, "bpf_iter_task_vma_new", BTF_KIND_FUNC) < 0 ||
 				tracepoint_id(btf, "sched_prepare_exec") < 0
 			? -EOPNOTSUPP
 			: 0;
-	features->err[FEATURE_ANCESTOR_HELPER] =
+	err[FEATURE_ANCESTOR_HELPER] =
 		try_tracing_helper(btf, BPF_FUNC_get_current_ancestor_cgroup_id);
-	features->err[FEATURE_TASK_STORAGE] = try_tracing_helper(btf, BPF_FUNC_task_storage_get);
+	err[FEATURE_TASK_STORAGE] = try_tracing_helper(btf, BPF_FUNC_task_storage_get);
+}
+
+/* What they do by those in a file. Processes are listed by a program that runs in our own task. */
+static void probe_raw(int err[FEATURES])
+{
+	err[FEATURE_TRACING] = try_raw_tracing();
+	err[FEATURE_TASK_ITERATOR] = err[FEATURE_OPEN_ITERATOR] = try_test_run();
+	err[FEATURE_MAP_WALK] = err[FEATURE_TASK_STORAGE] = -EOPNOTSUPP;
+	err[FEATURE_ANCESTOR_HELPER] = self_has_ancestor_helper() ? 0 : -EOPNOTSUPP;
+}
+
+static void probe_by_btf(const char *file, int err[FEATURES])
+{
+	static const enum feature by_types[] = {
+		FEATURE_TRACING,       FEATURE_TRACE_SYSCALLS,	FEATURE_TASK_ITERATOR,
+		FEATURE_OPEN_ITERATOR, FEATURE_ANCESTOR_HELPER, FEATURE_TASK_STORAGE,
+		FEATURE_MAP_WALK,
+	};
+	const bool there = file || kernel_btf_is_there();
+	struct btf *btf = there ? kernel_btf_load(file) : NULL;
+
+	if (!btf) {
+		err[FEATURE_BTF] = there ? -errno : -EOPNOTSUPP;
+		for (size_t i = 0; i < sizeof(by_types) / sizeof(by_types[0]); i++)
+			err[by_types[i]] = -ENODATA;
+		return;
+	}
+	if (file)
+		probe_raw(err);
+	else
+		probe_typed(btf, err);
+	err[FEATURE_TRACE_SYSCALLS] =
+		tracepoint_id(btf, "sys_exit") < 0 || tracepoint_id(btf, "sys_enter") < 0
+			? -EOPNOTSUPP
+			: 0;
 	btf__free(btf);
 }
 
@@ -251,13 +286,13 @@ void features_quiet(void)
 	libbpf_set_print(NULL);
 }
 
-void features_probe(struct features *ret_features)
+void features_probe(const char *btf, struct features *ret_features)
 {
 	struct features features = {};
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 
-	probe_by_btf(&features);
+	probe_by_btf(btf, features.err);
 	features.err[FEATURE_RINGBUF] = try_map(BPF_MAP_TYPE_RINGBUF, 0, 0, page, 0);
 	features.err[FEATURE_PERF_OUTPUT] = perf_reader_try();
 	features.err[FEATURE_MMAP_ARRAY] = try_map(BPF_MAP_TYPE_ARRAY, 4, 8, 1, BPF_F_MMAPABLE);

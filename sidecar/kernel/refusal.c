@@ -18,7 +18,7 @@ bool refusal_charges_memlock(void)
 				       NULL) != 1;
 }
 
-const char *refusal_explain(int err, const char **ret_todo)
+const char *refusal_explain(int err, const char *btf, const char **ret_todo)
 {
 	struct privileges privileges;
 
@@ -45,6 +45,11 @@ const char *refusal_explain(int err, const char **ret_todo)
 	if (strcmp(privileges.lockdown, "confidentiality") == 0) {
 		*ret_todo = "boot with lockdown=integrity, or without lockdown";
 		return "lockdown=confidentiality: programs may not read kernel memory";
+	}
+	/* Where the file has a field at another place, or not at all, the program is another one, which the verifier refuses. */
+	if (btf && (err == -EINVAL || err == -EACCES || err == -ESRCH || err == -ESTALE)) {
+		*ret_todo = "give the whole BTF of this very kernel's build (uname -r)";
+		return "the kernel refuses the program as it is made by the file of --btf";
 	}
 	if (err == -EPERM && privileges.memlock != UINT64_MAX &&
 	    !privileges_have(&privileges, CAP_SYS_RESOURCE) && refusal_charges_memlock()) {

@@ -10,9 +10,9 @@
 
 /*
  * In words, for -errno, and what to do (NULL: nothing is known). Both are static, or good until
- * strerror's next text.
+ * strerror's next text. `btf`: the file that the kernel's types were taken from, or NULL.
  */
-const char *refusal_explain(int err, const char **ret_todo);
+const char *refusal_explain(int err, const char *btf, const char **ret_todo);
 
 /* This kernel charges maps to RLIMIT_MEMLOCK, not to the cgroup. */
 bool refusal_charges_memlock(void);

@@ -6,6 +6,8 @@
 #include <linux/types.h>
 
 #include "kernel/events.h"
+#include "kernel/kernel_btf.h"
+#include "scope_watch.raw.h"
 #include "scope_watch.skel.h"
 
 struct scope_watch {
@@ -20,7 +22,7 @@ int scope_watch_new(struct events *events, struct scope_watch **ret_watch)
 
 	if (!watch)
 		return -ENOMEM;
-	watch->skeleton = scope_watch_bpf__open();
+	watch->skeleton = KERNEL_BTF_OPEN(scope_watch, events_btf(events));
 	err = watch->skeleton ? events_lend(events, watch->skeleton->obj) : -errno;
 	if (!err)
 		err = scope_watch_bpf__load(watch->skeleton);

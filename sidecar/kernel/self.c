@@ -7,17 +7,23 @@
 
 #include "own_task.skel.h"
 
-int self_read(struct self_process *ret_self)
+int self_read(const char *btf, struct self_process *ret_self)
 {
+	LIBBPF_OPTS(bpf_object_open_opts, from, .btf_custom_path = btf);
 	LIBBPF_OPTS(bpf_test_run_opts, options);
-	struct own_task_bpf *skeleton = own_task_bpf__open_and_load();
+	struct own_task_bpf *skeleton = own_task_bpf__open_opts(&from);
 	int err;
 
 	if (!skeleton)
 		return -errno;
-	err = bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.own_task_read), &options);
+	err = own_task_bpf__load(skeleton);
+	if (!err)
+		err = bpf_prog_test_run_opts(bpf_program__fd(skeleton->progs.own_task_read),
+					     &options);
 	if (!err && !skeleton->bss->self.found)
 		err = -ESRCH;
+	if (!err && !skeleton->bss->self.types_fit)
+		err = -ESTALE;
 	if (!err)
 		*ret_self = skeleton->bss->self;
 	own_task_bpf__destroy(skeleton);

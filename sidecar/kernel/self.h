@@ -8,7 +8,8 @@
 
 #include "own_task.h"
 
-int self_read(struct self_process *ret_self);
+/* By the types in the file `btf`; NULL: by the kernel's own. -ESTALE: they are not those of this kernel. */
+int self_read(const char *btf, struct self_process *ret_self);
 /* bpf_get_current_ancestor_cgroup_id may be called from tracing programs: 5.11 and later. */
 bool self_has_ancestor_helper(void);
 

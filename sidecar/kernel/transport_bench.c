@@ -198,7 +198,7 @@ int transport_bench_new(const struct transport_config *config, struct transport_
 	if (err)
 		goto out;
 	*ret_what = "self-probe";
-	err = self_read(&self);
+	err = self_read(NULL, &self);
 	if (!err)
 		err = load(bench, self.tgid, ret_what);
 	if (err)

@@ -15,9 +15,12 @@
 #include "base/log.h"
 #include "event.h"
 #include "image_notice.h"
+#include "images.raw.h"
 #include "images.skel.h"
 #include "kernel/events.h"
+#include "kernel/kernel_btf.h"
 #include "probes/images.h"
+#include "scope/scope.h"
 
 struct reported {
 	uint32_t tgid;
@@ -30,6 +33,7 @@ enum follow { FOLLOW_LINKER, FOLLOW_KPROBE, FOLLOW_NOTHING };
 
 struct coverage {
 	struct images_bpf *skeleton;
+	struct events *events;
 	struct images *images;
 	struct ring_buffer *notices;
 	uint64_t notices_lost; /* as handled */
@@ -226,13 +230,27 @@ static void scan_process(struct coverage *coverage, const struct image_scanned *
 	report(coverage, &notice, "", &look);
 }
 
+static void scan_visited(void *context, uint32_t pid, uint32_t tgid)
+{
+	scan_process(context, &(struct image_scanned){.tgid = tgid, .pid = pid});
+}
+
 /* All processes in scope that /proc shows. */
 static void scan(struct coverage *coverage)
 {
+	const char *btf = events_btf(coverage->events);
+	const struct scope_entry *scopes;
 	struct image_scanned found[64];
 	ssize_t length;
-	const int fd = bpf_iter_create(bpf_link__fd(coverage->skeleton->links.images_scan));
+	size_t count;
+	int fd;
 
+	if (btf) { /* no iterator */
+		scopes = events_scopes(coverage->events, &count);
+		(void)scope_processes(scopes, count, btf, scan_visited, coverage);
+		return;
+	}
+	fd = bpf_iter_create(bpf_link__fd(coverage->skeleton->links.images_scan));
 	if (fd < 0)
 		return;
 	while ((length = read(fd, found, sizeof(found))) > 0) {
@@ -280,7 +298,8 @@ const char *coverage_how(const struct coverage *coverage)
 static int load(struct coverage *coverage, const struct coverage_config *config, enum follow follow)
 {
 	const bool walks = follow == FOLLOW_LINKER;
-	struct images_bpf *skeleton = images_bpf__open();
+	const char *btf = events_btf(config->events);
+	struct images_bpf *skeleton = KERNEL_BTF_OPEN(images, btf);
 	int err;
 
 	if (!skeleton)
@@ -290,6 +309,7 @@ static int load(struct coverage *coverage, const struct coverage_config *config,
 	bpf_program__set_autoload(skeleton->progs.images_exec, walks);
 	bpf_program__set_autoload(skeleton->progs.images_linked, walks);
 	bpf_program__set_autoload(skeleton->progs.images_mapped, follow == FOLLOW_KPROBE);
+	bpf_program__set_autoload(skeleton->progs.images_scan, !btf);
 	bpf_program__set_autoattach(skeleton->progs.images_mapped, false);
 	if (config->multi)
 		bpf_program__set_expected_attach_type(skeleton->progs.images_linked,
@@ -331,8 +351,9 @@ static int start(struct coverage *coverage, const struct coverage_config *config
 		.enter = config->enter, .leave = config->leave, .multi = config->multi};
 	int err;
 
+	coverage->events = config->events;
 	*ret_step = "load images";
-	err = load(coverage, config, FOLLOW_LINKER);
+	err = events_btf(config->events) ? -EOPNOTSUPP : load(coverage, config, FOLLOW_LINKER);
 	if (err)
 		err = load(coverage, config, FOLLOW_KPROBE);
 	if (err)

@@ -10,8 +10,10 @@
 
 #include "base/log.h"
 #include "getaddrinfo.h"
+#include "getaddrinfo.raw.h"
 #include "getaddrinfo.skel.h"
 #include "kernel/events.h"
+#include "kernel/kernel_btf.h"
 #include "kernel/uprobe.h"
 #include "probes/coverage.h"
 #include "probes/probe.h"
@@ -42,7 +44,7 @@ static void getaddrinfo_stop(void *context)
 
 static int open_object(struct getaddrinfo_state *state, const struct probe_setup *setup, bool multi)
 {
-	struct getaddrinfo_bpf *skeleton = getaddrinfo_bpf__open();
+	struct getaddrinfo_bpf *skeleton = KERNEL_BTF_OPEN(getaddrinfo, events_btf(setup->events));
 
 	if (!skeleton)
 		return -errno;
@@ -98,7 +100,7 @@ static int getaddrinfo_start(const struct probe_setup *setup, void **ret_state,
 		 coverage_how(state->coverage), coverage_files(state->coverage));
 out:
 	if (err) {
-		probe_refused("getaddrinfo", what, err);
+		probe_refused(setup, "getaddrinfo", what, err);
 		getaddrinfo_stop(state);
 	}
 	return err;

@@ -100,7 +100,7 @@ size_t syscalls_rows(uint64_t memory);
 size_t profile_memory(void);
 
 /* Logs that a step of a family's start ended in -errno, with the reason as far as it can be seen. */
-void probe_refused(const char *probe, const char *step, int err);
+void probe_refused(const struct probe_setup *setup, const char *probe, const char *step, int err);
 
 /* The probe's number by its name; -1: unknown. */
 int probe_find(const char *name);

@@ -14,8 +14,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "kernel/events.h"
+#include "kernel/kernel_btf.h"
 #include "probes/probe.h"
 #include "process.h"
+#include "process.raw.h"
 #include "process.skel.h"
 
 struct process_state {
@@ -47,9 +49,11 @@ static int snapshot_round(struct process_state *state)
 	char dummy[256];
 	int fd, err = 0;
 
-	if (!state->snapshot_partial)
-		return bpf_prog_test_run_opts(
+	if (!state->snapshot_partial) {
+		err = bpf_prog_test_run_opts(
 			bpf_program__fd(state->skeleton->progs.process_snapshot_all), &options);
+		return err ? err : options.retval == SNAPSHOT_STUCK ? -ENOSPC : 0;
+	}
 	fd = bpf_iter_create(bpf_link__fd(state->snapshot_link));
 	if (fd < 0)
 		return fd;
@@ -96,18 +100,20 @@ static void process_stop(void *context)
 static int open_object(struct process_state *state, const struct probe_setup *setup)
 {
 	const long page = sysconf(_SC_PAGESIZE);
-	struct process_bpf *skeleton = process_bpf__open();
+	const char *file = events_btf(setup->events);
+	struct process_bpf *skeleton = KERNEL_BTF_OPEN(process, file);
 	struct btf *kernel;
 
 	if (!skeleton)
 		return -errno;
 	state->skeleton = skeleton;
-	kernel = btf__load_vmlinux_btf();
+	kernel = kernel_btf_load(file);
 	if (!kernel)
 		return -errno;
 	skeleton->rodata->exit_has_group_dead = exit_has_group_dead(kernel);
+	/* By a file the processes are found along the kernel's list of them. */
 	state->snapshot_partial =
-		btf__find_by_name_kind(kernel, "bpf_iter_task_new", BTF_KIND_FUNC) < 0;
+		!file && btf__find_by_name_kind(kernel, "bpf_iter_task_new", BTF_KIND_FUNC) < 0;
 	btf__free(kernel);
 	skeleton->rodata->page_size = (uint64_t)page;
 	bpf_program__set_autoload(state->snapshot_partial
@@ -148,11 +154,11 @@ static int process_start(const struct probe_setup *setup, void **ret_state, char
 	if (err)
 		goto out;
 	*ret_state = state;
-	snprintf(ret_how, PROBE_HOW, "tp_btf%s",
+	snprintf(ret_how, PROBE_HOW, "%s%s", kernel_btf_rung(events_btf(setup->events)),
 		 state->snapshot_partial ? ",snapshot=partial" : "");
 out:
 	if (err) {
-		probe_refused("process", what, err);
+		probe_refused(setup, "process", what, err);
 		process_stop(state);
 	}
 	return err;

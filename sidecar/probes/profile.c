@@ -47,7 +47,8 @@ size_t profile_memory(void)
 static int open_object(struct profile_state *state, const struct probe_setup *setup,
 		       enum profile_clock clock)
 {
-	struct profile_bpf *skeleton = profile_bpf__open();
+	LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = events_btf(setup->events));
+	struct profile_bpf *skeleton = profile_bpf__open_opts(&options);
 
 	if (!skeleton)
 		return -errno;
@@ -92,7 +93,7 @@ static int profile_start(const struct probe_setup *setup, void **ret_state, char
 		 state->kallsyms ? "" : ",no_kernel_stack");
 out:
 	if (err) {
-		probe_refused("profile", what, err);
+		probe_refused(setup, "profile", what, err);
 		profile_stop(state);
 	}
 	return err;

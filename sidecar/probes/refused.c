@@ -2,13 +2,14 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "kernel/events.h"
 #include "kernel/refusal.h"
 #include "probes/probe.h"
 
-void probe_refused(const char *probe, const char *step, int err)
+void probe_refused(const struct probe_setup *setup, const char *probe, const char *step, int err)
 {
 	const char *todo;
-	const char *why = refusal_explain(err, &todo);
+	const char *why = refusal_explain(err, events_btf(setup->events), &todo);
 	char see[64];
 
 	snprintf(see, sizeof(see), "see ringside check --probe %s", probe);

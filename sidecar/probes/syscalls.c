@@ -11,10 +11,12 @@
 #include "base/log.h"
 #include "kernel/events.h"
 #include "kernel/features.h"
+#include "kernel/kernel_btf.h"
 #include "kernel/percpu.h"
 #include "probes/probe.h"
 #include "probes/syscall_name.h"
 #include "syscalls.h"
+#include "syscalls.raw.h"
 #include "syscalls.skel.h"
 #include "wire/counters.h"
 
@@ -47,7 +49,8 @@ size_t syscalls_rows(uint64_t memory)
 
 static int open_object(struct syscalls_state *state, const struct probe_setup *setup)
 {
-	struct syscalls_bpf *skeleton = syscalls_bpf__open();
+	const char *file = events_btf(setup->events);
+	struct syscalls_bpf *skeleton = KERNEL_BTF_OPEN(syscalls, file);
 	const bool writing = setup->enabled & 1u << PROBE_WRITE;
 	bool in_hash;
 
@@ -61,7 +64,7 @@ static int open_object(struct syscalls_state *state, const struct probe_setup *s
 	skeleton->rodata->write_min_bytes = setup->settings->write_min_bytes;
 	skeleton->rodata->write_sample = (uint32_t)setup->settings->write_sample;
 	bpf_program__set_autoload(skeleton->progs.syscalls_enter, setup->settings->latency);
-	in_hash = setup->settings->latency && !features_have_task_storage();
+	in_hash = setup->settings->latency && (file || !features_have_task_storage());
 	skeleton->rodata->entered_in_hash = in_hash;
 	bpf_program__set_autoload(skeleton->progs.syscalls_process_exit,
 				  state->counting || in_hash);
@@ -106,13 +109,13 @@ static int syscalls_start(const struct probe_setup *setup, void **ret_state,
 	if (err)
 		goto out;
 	*ret_state = state;
-	snprintf(ret_how, PROBE_HOW, "tp_btf%s",
+	snprintf(ret_how, PROBE_HOW, "%s%s", kernel_btf_rung(events_btf(setup->events)),
 		 !setup->settings->latency		    ? ""
 		 : state->skeleton->rodata->entered_in_hash ? ",latency=hash"
 							    : ",latency");
 out:
 	if (err) {
-		probe_refused("syscalls,write", what, err);
+		probe_refused(setup, "syscalls,write", what, err);
 		syscalls_stop(state);
 	}
 	return err;

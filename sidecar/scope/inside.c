@@ -7,18 +7,19 @@
 #include "scope/text_chain.h"
 
 struct inside {
-	const struct scope *scope;
+	const struct scope_entry *entries;
+	size_t count;
 	uint32_t self;
-	void (*visit)(void *context, uint32_t pid);
+	scope_visit *visit;
 	void *context;
 };
 
-static bool is_inside(const struct scope *scope, const struct selfprobe_task *task)
+static bool is_inside(const struct inside *scope, const struct selfprobe_task *task)
 {
 	bool inside = false;
 
 	for (size_t i = 0; i < scope->count; i++) {
-		const struct scope_entry *entry = &scope->items[i].entry;
+		const struct scope_entry *entry = &scope->entries[i];
 
 		if (chain_find_id(&task->chains[entry->hierarchy], entry->id) < 0)
 			continue;
@@ -31,26 +32,21 @@ static bool is_inside(const struct scope *scope, const struct selfprobe_task *ta
 
 static bool visit_inside(void *context, const struct selfprobe_task *task)
 {
-	struct inside *inside = context;
+	const struct inside *inside = context;
 
-	if (task->ns_tgid != inside->self && is_inside(inside->scope, task))
-		inside->visit(inside->context, task->ns_tgid);
+	if (task->ns_tgid != inside->self && is_inside(inside, task))
+		inside->visit(inside->context, task->ns_tgid, task->tgid);
 	return false;
 }
 
-int scope_processes(const struct scope *scope, void (*visit)(void *context, uint32_t pid),
-		    void *context)
+int scope_processes(const struct scope_entry *entries, size_t count, const char *btf,
+		    scope_visit *visit, void *context)
 {
-	struct inside inside = {
-		.scope = scope,
-		.self = (uint32_t)getpid(),
-		.visit = visit,
-		.context = context,
-	};
+	struct inside inside = {entries, count, (uint32_t)getpid(), visit, context};
 	struct tasks *tasks;
 	int err;
 
-	err = tasks_open(&tasks);
+	err = tasks_open(btf, &tasks);
 	if (err)
 		return err;
 	err = tasks_each(tasks, 0, visit_inside, &inside);

@@ -37,14 +37,15 @@ static int refuse_program(const struct resolver *resolver, const char *doing, in
 		"cannot read this process' cgroups: %s a BPF program: %s", doing, strerror(-err));
 }
 
-int resolver_init(struct resolver *resolver, const char *pod_uid, struct scope_error *error)
+int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf,
+		  struct scope_error *error)
 {
 	int err;
 
 	memset(resolver, 0, sizeof(*resolver));
 	resolver->pod_uid = pod_uid && *pod_uid ? pod_uid : NULL;
 	resolver->error = error;
-	err = tasks_open(&resolver->tasks);
+	err = tasks_open(btf, &resolver->tasks);
 	if (err)
 		return refuse_program(resolver, "loading", err);
 	err = tasks_self(resolver->tasks, &resolver->self);

@@ -31,7 +31,8 @@ struct resolver {
  * Loads the self-probe and looks around. The error's texts are filled. resolver_done takes a failed
  * one too.
  */
-int resolver_init(struct resolver *resolver, const char *pod_uid, struct scope_error *error);
+int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf,
+		  struct scope_error *error);
 void resolver_done(struct resolver *resolver);
 
 /* Fills the error's two texts and returns `err`. */

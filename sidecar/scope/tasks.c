@@ -18,14 +18,16 @@ struct tasks {
 	struct selfprobe_task task; /* what the iterator gave last */
 };
 
-static int load(bool iterates, struct selfprobe_bpf **ret_bpf)
+static int load(const char *btf, bool iterates, struct selfprobe_bpf **ret_bpf)
 {
-	struct selfprobe_bpf *bpf = selfprobe_bpf__open();
+	LIBBPF_OPTS(bpf_object_open_opts, options, .btf_custom_path = btf);
+	struct selfprobe_bpf *bpf = selfprobe_bpf__open_opts(&options);
 	int err;
 
 	if (!bpf)
 		return -errno;
 	bpf_program__set_autoload(bpf->progs.selfprobe_tasks, iterates);
+	bpf_program__set_autoload(bpf->progs.selfprobe_next, !iterates);
 	err = selfprobe_bpf__load(bpf);
 	if (err) {
 		selfprobe_bpf__destroy(bpf);
@@ -35,7 +37,7 @@ static int load(bool iterates, struct selfprobe_bpf **ret_bpf)
 	return 0;
 }
 
-int tasks_open(struct tasks **ret_tasks)
+int tasks_open(const char *btf, struct tasks **ret_tasks)
 {
 	struct tasks *tasks = calloc(1, sizeof(*tasks));
 	libbpf_print_fn_t print;
@@ -45,11 +47,11 @@ int tasks_open(struct tasks **ret_tasks)
 		return -ENOMEM;
 	/* A refusal is the caller's to report; libbpf would print the verifier's log. */
 	print = libbpf_set_print(NULL);
-	tasks->iterates = true;
-	err = load(true, &tasks->bpf);
-	if (err) {
+	tasks->iterates = !btf;
+	err = load(btf, tasks->iterates, &tasks->bpf);
+	if (err && tasks->iterates) {
 		tasks->iterates = false;
-		err = load(false, &tasks->bpf);
+		err = load(NULL, false, &tasks->bpf);
 	}
 	libbpf_set_print(print);
 	if (err) {
@@ -99,14 +101,29 @@ static int object_read(int fd, struct selfprobe_task *task)
 	return 1;
 }
 
+static int walk_each(struct tasks *tasks, tasks_visit *visit, void *context)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+	const int fd = bpf_program__fd(tasks->bpf->progs.selfprobe_next);
+	int err;
+
+	memset(&tasks->bpf->bss->last, 0, sizeof(tasks->bpf->bss->last));
+	while (!(err = bpf_prog_test_run_opts(fd, &options)) && tasks->bpf->bss->next.task) {
+		tasks->task = tasks->bpf->bss->found;
+		if (visit(context, &tasks->task))
+			break;
+	}
+	return err;
+}
+
 int tasks_each(struct tasks *tasks, uint32_t wanted, tasks_visit *visit, void *context)
 {
 	struct bpf_link *link = NULL;
 	int fd = -1, err;
 
-	if (!tasks->iterates)
-		return -EOPNOTSUPP;
 	tasks->bpf->bss->wanted = wanted;
+	if (!tasks->iterates)
+		return walk_each(tasks, visit, context);
 	link = bpf_program__attach_iter(tasks->bpf->progs.selfprobe_tasks, NULL);
 	if (!link)
 		return -errno;

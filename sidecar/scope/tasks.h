@@ -12,15 +12,18 @@
 struct selfprobe_task;
 struct tasks;
 
-/* Loads the programs; where the kernel refuses the iterator, the self-probe alone. */
-int tasks_open(struct tasks **ret_tasks);
+/*
+ * Loads the programs, by the types in the file `btf` (NULL: the kernel's own). Where the kernel has no types of its own, or
+ * refuses the iterator, processes are found by walks along the kernel's list: one for each.
+ */
+int tasks_open(const char *btf, struct tasks **ret_tasks);
 void tasks_close(struct tasks *tasks);
 
 int tasks_self(struct tasks *tasks, struct selfprobe_task *ret_task);
 
 /*
  * Calls `visit` for each process, or for the one whose number here is `wanted` (0: all), until it
- * returns true. 0, also where nothing was visited; -EOPNOTSUPP: no iterator.
+ * returns true. 0, also where nothing was visited.
  */
 typedef bool tasks_visit(void *context, const struct selfprobe_task *task);
 int tasks_each(struct tasks *tasks, uint32_t wanted, tasks_visit *visit, void *context);

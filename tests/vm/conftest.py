@@ -17,12 +17,20 @@ import scenarios  # noqa: E402
 
 SHORT = os.environ.get("VM") == "short"
 KERNELS = kernels.chosen(SHORT)
+WITH_BTF = [kernel for kernel in KERNELS if not kernel.btf]
+WITHOUT_BTF = [kernel for kernel in KERNELS if kernel.btf]
+# Kernels without BTF are small ones: they know neither lockdown nor preempt=full, and the NMIs' own program needs BTF.
+ONLY = {
+    "test_lockdown.py": WITH_BTF, "test_preempt.py": WITH_BTF, "test_nmi.py": WITH_BTF, "test_nobtf.py": WITHOUT_BTF,
+}
 collect_ignore = ["test_hotplug.py", "test_lockdown.py", "test_nmi.py", "test_preempt.py"] if SHORT else []
+collect_ignore += [name for name, those in ONLY.items() if not those]
 
 
 def pytest_generate_tests(metafunc):
     if "kernel" in metafunc.fixturenames:
-        metafunc.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.directory, scope="session")
+        chosen = ONLY.get(os.path.basename(metafunc.module.__file__), KERNELS)
+        metafunc.parametrize("kernel", chosen, ids=lambda kernel: kernel.directory, scope="session")
     if "transport" in metafunc.fixturenames:
         metafunc.parametrize("transport", scenarios.transports(SHORT))
 

@@ -111,11 +111,18 @@ def make_root(binary):
     return root
 
 
-def _make_initrd(root, job, directory):
-    """Archives may follow one another: the job is a second one, behind the root."""
+def _make_initrd(root, job, directory, btf):
+    """Archives may follow one another: the job is a second one, behind the root, with the BTF of a kernel that has none."""
+    names = ["job.sh"]
+    if btf:
+        names.append("btf")
+        (directory / "btf").write_bytes(btf.read_bytes())
+        (directory / "btf").chmod(0o644)
+        job = "export RINGSIDE_BTF=/btf\n" + job
     (directory / "job.sh").write_text(job)
     packed = subprocess.run(
-        ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], input=b"job.sh\n", cwd=directory, capture_output=True, check=True
+        ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"],
+        input="".join(f"{name}\n" for name in names).encode(), cwd=directory, capture_output=True, check=True,
     )
     initrd = directory / "initrd"
     initrd.write_bytes(root.read_bytes() + packed.stdout)
@@ -143,7 +150,7 @@ def boot(kernel, image, root, scenario):
     results, console = directory / "results", directory / "console"
     for old in (results, console):
         old.write_bytes(b"")
-    initrd = _make_initrd(root, scenario.job, directory)
+    initrd = _make_initrd(root, scenario.job, directory, kernel.btf)
     command = [*QEMU, "-smp", scenario.smp, "-kernel", str(image), "-initrd", str(initrd)]
     command += ["-append", f"{APPEND} {scenario.append}".strip(), "-serial", f"file:{console}", "-serial", f"file:{results}"]
     qmp, monitor = socket.socketpair()

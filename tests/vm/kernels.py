@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "cache" / "vm"
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "trixie-backports"}
 OLDEST = "5.10"
+NOBTF = "nobtf"  # ours, see nobtf.sh: only where it is asked for, and `make test-vm-nobtf` has built it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Kernel:
 
     def fetch(self):
         """The path of its image; LookupError where it cannot be had."""
+        if self.name == NOBTF:
+            if not self.btf.exists():
+                raise LookupError("it is not built: make test-vm-nobtf does that")
+            return CACHE / NOBTF / "vmlinuz"
         if not self.suite:
             return pathlib.Path(self.name)
         done = subprocess.run(
@@ -29,16 +34,26 @@ class Kernel:
         return pathlib.Path(done.stdout.strip())
 
     @property
+    def btf(self):
+        """The file for --btf, of a kernel that has no BTF of its own."""
+        return CACHE / NOBTF / "btf" if self.name == NOBTF else None
+
+    @property
+    def golden(self):
+        """What its golden files are called after; None: there are none of a user's file."""
+        return NOBTF if self.name == NOBTF else self.suite
+
+    @property
     def directory(self):
         """The name of its directory of results."""
-        return self.name if self.suite else pathlib.Path(self.name).name
+        return pathlib.Path(self.name).name
 
 
 def chosen(short):
-    """KERNEL=5.10,newest or KERNEL=path/to/vmlinuz; else all, or the oldest."""
+    """KERNEL=5.10,newest,nobtf or KERNEL=path/to/vmlinuz; else all of Debian, or the oldest."""
     given = os.environ.get("KERNEL")
     names = given.split(",") if given else [OLDEST] if short else list(SUITES)
     for name in names:
-        if name not in SUITES and not pathlib.Path(name).is_file():
-            raise ValueError(f"KERNEL={name}: neither a file nor one of {', '.join(SUITES)}")
+        if name not in SUITES and name != NOBTF and not pathlib.Path(name).is_file():
+            raise ValueError(f"KERNEL={name}: neither a file nor one of {', '.join(SUITES)}, {NOBTF}")
     return [Kernel(name, SUITES.get(name)) for name in names]

@@ -73,6 +73,13 @@ def plain(short):
     return Scenario("plain", job, deadline=400 + 300 * len(transports(short)))
 
 
+def without_btf():
+    """On a kernel that has none, and without the file that all other jobs are given there."""
+    job = UNAME + "unset RINGSIDE_BTF\n" + f"answer run ringside run {REFUSED}\n"
+    job += f"answer check ringside check --scope host --format json --probe {','.join(PROBES)}\n"
+    return Scenario("without_btf", job, deadline=300)
+
+
 def hotplug():
     """Two of eight CPUs are online, and some come and go. (Not by `-smp 2,maxcpus=8`: from 6.9 on a kernel takes CPUs that
     are to be plugged in for none, but under a hypervisor that it knows, and the emulator is none of these.)"""

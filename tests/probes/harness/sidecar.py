@@ -13,6 +13,8 @@ from harness import until
 from harness.transcript import Transcript
 
 F_SETPIPE_SZ = 1031
+# As on a kernel without BTF: the sidecar sees none in a mount namespace of its own.
+WITHOUT_BTF = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$@"', "sh"]
 PIPE_BYTES = 1 << 20
 
 
@@ -28,6 +30,8 @@ class Sidecar(Transcript):
         command += map(str, args)
         if "TEST_TRANSPORT" in os.environ and "--transport" not in args:  # make test-transports
             command += ["--transport", os.environ["TEST_TRANSPORT"]]
+        if "TEST_BTF" in os.environ and "--btf" not in args:  # see test_btf.py
+            command = [*WITHOUT_BTF, *command, "--btf", os.environ["TEST_BTF"]]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")}
         self.command = command
         self._records = []
