@@ -96,7 +96,7 @@ def test_pods_that_controllers_make_get_it(cluster, chart):
             one["spec"]["restartPolicy"] = "Never"
         cluster.create({"apiVersion": api, "kind": kind, "metadata": {"name": "made"}, "spec": {**spec, "template": one}},
                        "--namespace", "watched")
-        label = "app=" + one["metadata"]["labels"]["app"]
-        pods = cluster.wait(lambda: cluster.read("pods", "--namespace", "watched", "-l", label)["items"], 60, f"the {kind} has a pod")  # noqa: B023
+        query = ("pods", "--namespace", "watched", "-l", "app=" + one["metadata"]["labels"]["app"])
+        pods = cluster.wait(lambda query=query: cluster.read(*query)["items"], 60, f"the {kind} has a pod")
         assert len(sidecars(pods[0])) == 1
         cluster.kubectl("delete", kind, "made", "--namespace", "watched", "--wait=false")

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sidecar in pods of a real kubelet with containerd, runc, AppArmor and systemd's cgroups."""
+
+import json
+import subprocess
+
+import node as nodes
+import servers
+
+# Ends at once when told, after a last program.
+TALK = "trap 'busybox true last words; exit 0' TERM; while :; do busybox true {0}; gai call {1}; gai-static call {1} 80; sleep 1; done"
+WORDS = "127.1.0.1"
+
+
+def application(script, **security):
+    return {"name": "app", "image": nodes.APPLICATION, "command": ["sh", "-c", script], "securityContext": {"runAsUser": 1000, **security}}
+
+
+def pod(name, script, labels=None, annotations=None, **spec):
+    return {
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "labels": labels or {}, "annotations": annotations or {}},
+        "spec": {"containers": [application(script)], "automountServiceAccountToken": False, **spec},
+    }
+
+
+def template(name, script, **spec):
+    one = pod(name, script, {"app": name}, **spec)
+    return {"metadata": one["metadata"], "spec": one["spec"]}
+
+
+def container_of(pod, name="app"):
+    status = pod["status"]
+    ids = {one["name"]: one["containerID"] for one in status["containerStatuses"] + status.get("initContainerStatuses", [])}
+    return ids[name].removeprefix("containerd://")
+
+
+def programs(records):
+    return {" ".join(one["argv"]) for one in records if one["kind"] == "exec"}
+
+
+def lookups(records, comm):
+    return [one for one in records if one["kind"] == "getaddrinfo" and one["comm"] == comm]
+
+
+def records_of(collector, pod):
+    """A function: what came of the pod so far."""
+    return lambda: collector.records(k8s_pod_uid=pod["metadata"]["uid"])
+
+
+def balanced(collector, agent):
+    """Its two streams, once it has left."""
+    found = collector.balances(agent)
+    return found if len(found) == 2 else None
+
+
+def assert_complete(balances):
+    for line in balances:
+        assert "holds=yes" in line and "end=bye" in line and "gaps=0" in line, line
+
+
+def test_a_pod_is_watched_from_its_first_process_to_its_last(cluster, collector, inject, create, ready_pod, until):
+    name = "watched"
+    create(inject(pod(name, TALK.format("mark", WORDS), {"app.kubernetes.io/name": "shop"})))
+    one = ready_pod(name)
+    mine = records_of(collector, one)
+    until(lambda: lookups(mine(), "gai") and lookups(mine(), "gai-static"), "lookups through both libraries")
+
+    records = mine()
+    attributes = records[0]["attributes"]
+    assert attributes["k8s.pod.name"] == name
+    assert attributes["k8s.namespace.name"] == "default"
+    assert attributes["k8s.node.name"] == nodes.NAME
+    assert attributes["service.name"] == "shop"
+    here = [record for record in records if record.get("container") == container_of(one)]
+    assert {"fork", "exec", "exit", "getaddrinfo", "syscalls"} <= {record["kind"] for record in here}
+    assert {"busybox true mark", f"gai call {WORDS}", f"gai-static call {WORDS} 80"} <= programs(here)
+    # The sidecar was there first: what the container began with is an exec that it saw, not one of its snapshot.
+    first = next(record for record in here if record["kind"] == "exec" and record["argv"][:2] == ["sh", "-c"])
+    assert not first.get("snapshot")
+    assert {record["node"] for record in lookups(here, "gai") + lookups(here, "gai-static")} == {WORDS}
+    assert {answer["address"] for record in lookups(here, "gai") for answer in record["answers"]} == {WORDS}
+
+    log = subprocess.Popen(
+        ["kubectl", "logs", "-f", name, "-c", "ringside"], env=cluster.environment, stdout=subprocess.PIPE, text=True
+    )
+    cluster.kubectl("delete", "pod", name, "--timeout=300s")
+    assert_complete(until(lambda: balanced(collector, records[0]["agent"]), "the agent has left"))
+    assert "busybox true last words" in programs(mine())
+    said = log.communicate(timeout=60)[0]
+    done = [line for line in said.splitlines() if "msg=done" in line]
+    assert len(done) == 1 and done[0].startswith("level=info"), said
+
+
+def test_another_pod_is_not_seen(collector, inject, create, ready_pod, until):
+    create(pod("stranger", TALK.format("strange", "127.1.0.3")))
+    create(inject(pod("left", TALK.format("left", "127.1.0.4"))))
+    create(inject(pod("right", TALK.format("right", "127.1.0.5"))))
+    ready_pod("stranger")
+    for name, node in (("left", "127.1.0.4"), ("right", "127.1.0.5")):
+        one = ready_pod(name)
+        mine = records_of(collector, one)
+        until(lambda mine=mine: len(lookups(mine(), "gai")) >= 3, f"lookups of {name}")
+        records = mine()
+        assert {record["node"] for record in records if record["kind"] == "getaddrinfo"} == {node}
+        marks = {program.split()[-1] for program in programs(records) if program.startswith("busybox true")}
+        assert marks == {name}
+        known = {container_of(one), container_of(one, "ringside")}
+        others = {record.get("container") for record in records} - known
+        # One more: the pod's sandbox, with its pause.
+        assert len(others) <= 1, others
+    everything = collector.output.read_text()
+    assert "127.1.0.3" not in everything and "strange" not in everything
+
+
+def test_a_job_completes(cluster, collector, inject, create, until):
+    # The first process that maps a library may call it before it is attached: so the same call comes again.
+    work = "sleep 10 | gai twice 127.1.0.6; busybox true all of the work"
+    spec = {"backoffLimit": 0, "template": template("job", work, restartPolicy="Never")}
+    create(inject({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": spec}))
+
+    def finished():
+        status = json.loads(cluster.get("/apis/batch/v1/namespaces/default/jobs/job"))["status"]
+        types = {one["type"] for one in status.get("conditions", []) if one["status"] == "True"}
+        assert "Failed" not in types, status
+        return "Complete" in types
+
+    until(finished, "the job is complete")
+    records = [one for one in collector.records() if one["attributes"]["k8s.pod.name"].startswith("job-")]
+    assert "busybox true all of the work" in programs(records)
+    assert {one["node"] for one in lookups(records, "gai")} == {"127.1.0.6"}
+    assert_complete(until(lambda: balanced(collector, records[0]["agent"]), "the agent has left"))
+
+
+def test_a_stateful_set_gets_it_and_a_pod_made_anew_is_an_agent_of_its_own(cluster, collector, inject, create, ready_pod, until):
+    spec = {
+        "serviceName": "set", "selector": {"matchLabels": {"app": "set"}},
+        "template": template("set", TALK.format("first", "127.1.0.7")),
+    }
+    create({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "set"}, "spec": spec})
+    bare = ready_pod("set-0")["metadata"]["uid"]
+    cluster.kubectl("apply", "-f", "-", text=json.dumps(inject(cluster.read("statefulset", "set"))))
+    first = ready_pod("set-0", but_not=bare)["metadata"]["uid"]
+    until(lambda: collector.records(k8s_pod_uid=first), "records of the pod that replaced it")
+    cluster.kubectl("delete", "pod", "set-0", "--timeout=300s")
+    second = ready_pod("set-0", but_not=first)["metadata"]["uid"]
+    until(lambda: collector.records(k8s_pod_uid=second), "records of the pod made anew")
+    agents = [collector.records(k8s_pod_uid=uid)[0]["agent"] for uid in (first, second)]
+    assert agents[0] != agents[1]
+    assert_complete(until(lambda: balanced(collector, agents[0]), "the first agent has left"))
+    assert not collector.records(k8s_pod_uid=bare)
+
+
+def test_the_chart_puts_it_in_and_takes_the_records_by_tls(cluster, create, ready_pod, until):
+    """All of it in the cluster, but for its name service: the pod is told where the collector is."""
+    repository, tag = nodes.SIDECAR.split(":")
+    cluster.helm("install", "ringside", servers.CHART, "--namespace", "ringside", "--create-namespace",
+                 values={"image": {"repository": repository, "tag": tag}})
+    try:
+        collector = ready_pod("ringside-collector-0", namespace="ringside")
+        address = {"ip": collector["status"]["podIP"], "hostnames": ["ringside-collector.ringside.svc"]}
+        labels = {"ringside.io/inject": "true"}
+        create(pod("charted", TALK.format("charted", "127.1.0.9"), labels, hostAliases=[address]))
+        uid = ready_pod("charted")["metadata"]["uid"]
+
+        def mine():
+            lines = cluster.kubectl("logs", "--namespace", "ringside", "ringside-collector-0").splitlines()
+            records = [json.loads(line) for line in lines if line.startswith("{")]
+            return [one for one in records if one["attributes"].get("k8s.pod.uid") == uid]
+
+        until(lambda: lookups(mine(), "gai"), "its lookups in the collector's log")
+        assert "busybox true charted" in programs(mine())
+        cluster.helm("test", "ringside", "--namespace", "ringside", "--timeout", "5m")
+    finally:
+        cluster.helm("uninstall", "ringside", "--namespace", "ringside")
