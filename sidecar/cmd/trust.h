@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What `run` and `collect` make of the options on TLS and tokens. Functions return 0, or 2 for what is a wrong call (logged);
- * changed files are logged as well.
+ * What `run` and `collect` make of the options on TLS and tokens. Functions return 0, or 2 for what is a wrong call
+ * (logged); changed files are logged as well.
  */
 #ifndef RINGSIDE_CMD_TRUST_H
 #define RINGSIDE_CMD_TRUST_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One connection with bounded buffers. All that touches the world goes through struct net: real sockets and clocks (net_real),
- * TLS on top of another struct net (tls_net), or a simulated network. Nothing here blocks, but for looking a name up.
+ * One connection with bounded buffers. All that touches the world goes through struct net: real sockets and clocks
+ * (net_real), TLS on top of another struct net (tls_net), or a simulated network. Nothing here blocks, but for looking a
+ * name up.
  */
 #ifndef RINGSIDE_NET_CONN_H
 #define RINGSIDE_NET_CONN_H
@@ -23,7 +24,10 @@ struct net {
 		       struct sockaddr_storage *ret_sockets, int max);
 	/* Begins to connect: a handle. */
 	int (*dial)(void *context, const struct sockaddr_storage *socket);
-	/* Both for a handle that was dialled and for one that was accepted. 0: bytes can go; -EINPROGRESS: not yet; -errno: failed. */
+	/*
+	 * Both for a handle that was dialled and for one that was accepted. 0: bytes can go; -EINPROGRESS: not yet;
+	 * -errno: failed.
+	 */
 	int (*dialled)(void *context, int fd);
 	/* Bytes moved; -EAGAIN: none now; 0 from recv: the peer has ended. */
 	ssize_t (*send)(void *context, int fd, const void *data, size_t length);

@@ -23,8 +23,8 @@ void receiver_watch(struct receiver *receiver)
 	if (!receiver->hub->loop || receiver->conn.fd < 0)
 		return;
 	/*
-	 * What poll calls POLLIN is EPOLLIN, and so on. A descriptor of ours can't fail to be watched but for lack of memory:
-	 * then its time runs out.
+	 * What poll calls POLLIN is EPOLLIN, and so on. A descriptor of ours can't fail to be watched but for lack of
+	 * memory: then its time runs out.
 	 */
 	(void)loop_watch(
 		receiver->hub->loop, &receiver->watch,

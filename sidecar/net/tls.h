@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TLS 1.3 as a struct net on top of another: the same calls, non-blocking, and the handshake is what `dialled` waits for. Errors
- * of TLS are -EPROTO, and `why` has OpenSSL's words. Nothing else sees OpenSSL. One thread at a time.
+ * TLS 1.3 as a struct net on top of another: the same calls, non-blocking, and the handshake is what `dialled` waits for.
+ * Errors of TLS are -EPROTO, and `why` has OpenSSL's words. Nothing else sees OpenSSL. One thread at a time.
  *
- * Certificates, keys and authorities are looked at again at each new connection, once a second at most, and taken for new
- * connections where they have changed. What cannot be taken leaves the old ones in place, and is told once.
+ * Certificates, keys and authorities are looked at again at each new connection, by a server once a second at most, and
+ * taken for new connections where they have changed. What cannot be taken leaves the old ones in place, and is told once.
  *
  * A peer that begins in the clear is told so in the clear: what is sent after the handshake has failed for that reason goes
  * out as it is. After any other failure what is sent is thrown away, and what comes too.
@@ -54,8 +54,8 @@ void tls_listen(struct tls *tls, tls_listener *listener, void *context);
 const struct net *tls_net(struct tls *tls);
 
 /*
- * Whether the peer's verified certificate holds the name: one of its DNS or URI names is the same, or ends in `*` and the name
- * begins with what stands before that.
+ * Whether the peer's verified certificate holds the name: one of its DNS or URI names is the same, or ends in `*` and the
+ * name begins with what stands before that.
  */
 bool tls_peer_has_name(struct tls *tls, int fd, const void *name, size_t length);
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tls.c (the struct net), tls_session.c (one connection) and tls_context.c (certificates and keys) share; for those alone. */
+/*
+ * What tls.c (the struct net), tls_session.c (one connection) and tls_context.c (certificates and keys) share; for those
+ * alone.
+ */
 #ifndef RINGSIDE_NET_TLS_INTERNAL_H
 #define RINGSIDE_NET_TLS_INTERNAL_H
 

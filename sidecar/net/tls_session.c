@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * SSL objects read and write through a BIO of our own on the struct net below. Writing never waits: what the socket does not take
- * is kept in the session, and nothing more is encrypted until it has gone. So a record once taken from the caller is ours.
+ * SSL objects read and write through a BIO of our own on the struct net below. Writing never waits: what the socket does
+ * not take is kept in the session, and nothing more is encrypted until it has gone. So a record once taken from the caller
+ * is ours.
  */
 #include "net/tls_internal.h"
 

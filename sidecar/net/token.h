@@ -20,15 +20,18 @@
 struct session_frame;
 struct tokens;
 
-/* The one word that the sidecar's file holds. 0; -EINVAL: it is not one word of TOKEN_MIN to TOKEN_MAX bytes; another -errno. */
+/*
+ * The one word that the sidecar's file holds. 0; -EINVAL: it is not one word of TOKEN_MIN to TOKEN_MAX bytes; another
+ * -errno.
+ */
 int token_read(const char *path, char ret_token[static TOKEN_MAX + 1]);
 
 /* Reads the collector's list, whose path is borrowed. 0, or -errno with ret_why (text of `size` bytes). */
 int tokens_new(const char *path, struct tokens **ret_tokens, char *ret_why, size_t size);
 void tokens_free(struct tokens *tokens);
 /*
- * Looks whether the file is another one, once a second at most. 0: it is not; 1: it was read; -errno with ret_why: it can't be
- * used, the old list stays, and this is told once.
+ * Looks whether the file is another one, once a second at most. 0: it is not; 1: it was read; -errno with ret_why: it
+ * can't be used, the old list stays, and this is told once.
  */
 int tokens_look_again(struct tokens *tokens, char *ret_why, size_t size);
 /* NULL: the Hello may pass; else why not. It takes the same time however much of a token is right. */

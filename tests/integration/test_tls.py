@@ -3,7 +3,6 @@
 
 import json
 import os
-import re
 import shutil
 import socket
 import ssl
@@ -332,7 +331,7 @@ def test_beyond_loopback_the_stream_is_tls_with_the_machines_authorities(binary,
                          stdout=subprocess.DEVNULL)
     side = None
     try:
-        assert "tls=1.3" in c.stderr.readline()
+        assert "msg=ready" in (line := c.stderr.readline()) and "tls=1.3" in line
         side = subprocess.Popen([*enter, binary, "run", "--scope", f"cgroup:{cgroup.path}", "--collector", "192.0.2.1"],
                                 stderr=subprocess.PIPE, text=True)
         assert "agent connected" in c.stderr.readline()
@@ -472,6 +471,10 @@ def test_an_encrypted_key_is_refused_with_the_reason(binary, server, tmp_path):
 def test_a_collector_on_tls_listens_beyond_loopback(binary, server):
     c = subprocess.Popen([binary, "collect", "--listen", "0.0.0.0:0", *server.options(), "--format", "none"],
                          stderr=subprocess.PIPE, text=True)
-    assert re.search("msg=ready.* tls=1.3", c.stderr.readline())
-    c.terminate()
-    assert c.wait(20) == 0
+    try:
+        while "msg=ready" not in (line := c.stderr.readline()):
+            assert line, "it ended before it was ready"
+        assert "tls=1.3" in line
+    finally:
+        c.terminate()
+        assert c.wait(20) == 0

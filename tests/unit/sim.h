@@ -50,6 +50,7 @@ struct sim {
 	size_t window, piece; /* of each pipe; of each send and recv */
 	long cut_after
 		[2]; /* bytes in each direction, over all links, until the link that carries the last is cut; -1: never */
+	long damage_at[2]; /* the byte that goes over wrong, counted likewise; -1: none */
 	int dials;
 };
 
@@ -102,7 +103,7 @@ static ssize_t sim_send(void *context, int fd, const void *data, size_t length)
 {
 	struct sim_link *link = &sim.links[fd / 2];
 	struct sim_pipe *pipe = sim_pipe(fd, true);
-	long *budget = &sim.cut_after[fd & 1];
+	long *budget = &sim.cut_after[fd & 1], *damage = &sim.damage_at[fd & 1];
 
 	(void)context;
 	assert_true(link->open[fd & 1]);
@@ -122,6 +123,10 @@ static ssize_t sim_send(void *context, int fd, const void *data, size_t length)
 	if (!length)
 		return -EAGAIN;
 	memcpy(pipe->data + pipe->length, data, length);
+	if (*damage >= 0 && *damage < (long)length)
+		pipe->data[pipe->length + (size_t)*damage] ^= 0x21;
+	if (*damage >= 0)
+		*damage -= *damage < (long)length ? *damage + 1 : (long)length;
 	pipe->length += length;
 	if (*budget > 0)
 		*budget -= (long)length;
@@ -233,6 +238,7 @@ static inline void sim_begin(void)
 	sim.resolves_to = "127.0.0.1";
 	sim.capacity = sim.window = sim.piece = SIM_PIPE;
 	sim.cut_after[0] = sim.cut_after[1] = -1;
+	sim.damage_at[0] = sim.damage_at[1] = -1;
 }
 
 /* Frees the links that one side never closed. */

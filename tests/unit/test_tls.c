@@ -108,7 +108,40 @@ static void a_connection_cut_anywhere_loses_nothing_and_doubles_nothing(void **s
 	assert_true(cut > 1000);
 }
 
-/* Half a megabyte goes through a window of five kilobytes: what the socket did not take is kept and goes out later, in order. */
+static long one_damaged_session(int direction, long at)
+{
+	struct pair pair;
+	long left;
+
+	sim_begin();
+	sim.damage_at[direction] = at;
+	pair_begin(&pair, &server, authority.certificate, &agent);
+	push_a_session(&pair.side);
+	side_finish(&pair.side, 12, 40, UINT64_MAX);
+	run_to_the_end(&pair.side, &pair.sink);
+	run_for(&pair.side, &pair.sink, 200);
+	expect_all_of_the_session(&pair.side, &pair.sink);
+	left = sim.damage_at[direction];
+	pair_end(&pair);
+	return left;
+}
+
+static void a_byte_that_comes_wrong_loses_nothing_and_doubles_nothing(void **state)
+{
+	(void)state;
+	for (int direction = 0; direction < 2; direction++) {
+		long at = 0;
+
+		while (one_damaged_session(direction, at) < 0)
+			at += at < 200 ? 3 : 41;
+		assert_true(at > 1000);
+	}
+}
+
+/*
+ * Half a megabyte goes through a window of five kilobytes: what the socket did not take is kept and goes out later, in
+ * order.
+ */
 static void large_frames_go_through_a_narrow_socket(void **state)
 {
 	struct pair pair;
@@ -485,6 +518,7 @@ int main(void)
 		cmocka_unit_test(a_session_arrives_whole_and_the_equation_holds),
 		cmocka_unit_test(records_torn_into_single_bytes_arrive_whole),
 		cmocka_unit_test(a_connection_cut_anywhere_loses_nothing_and_doubles_nothing),
+		cmocka_unit_test(a_byte_that_comes_wrong_loses_nothing_and_doubles_nothing),
 		cmocka_unit_test(large_frames_go_through_a_narrow_socket),
 		cmocka_unit_test(what_is_decrypted_already_is_taken_in_the_same_turn),
 		cmocka_unit_test(a_collector_of_another_authority_gets_no_hello),
