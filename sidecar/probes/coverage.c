@@ -5,6 +5,7 @@
 #include <linux/types.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,13 +21,8 @@
 #include "kernel/events.h"
 #include "kernel/kernel_btf.h"
 #include "probes/images.h"
+#include "probes/uncovered.h"
 #include "scope/scope.h"
-
-struct reported {
-	uint32_t tgid;
-	uint64_t start_time;
-};
-#define REPORTED 256
 
 /* What tells of new files; the first together with walks over the mappings at exec. */
 enum follow { FOLLOW_LINKER, FOLLOW_KPROBE, FOLLOW_NOTHING };
@@ -37,22 +33,11 @@ struct coverage {
 	struct images *images;
 	struct ring_buffer *notices;
 	uint64_t notices_lost; /* as handled */
-	struct reported reported[REPORTED];
+	struct uncovered *uncovered;
 	uint64_t
 		started_ns; /* what was attached by then needs no report: nothing is promised before */
 	enum follow follow;
 };
-
-/* A process is reported once, though it may run several images. */
-static bool was_reported(struct coverage *coverage, const struct image_notice *notice)
-{
-	struct reported *slot = &coverage->reported[notice->tgid % REPORTED];
-
-	if (slot->tgid == notice->tgid && slot->start_time == notice->start_time)
-		return true;
-	*slot = (struct reported){notice->tgid, notice->start_time};
-	return false;
-}
 
 /* Why calls of the process may have been missed; NULL: none were. */
 static const char *judge(const struct coverage *coverage, const struct image_notice *notice,
@@ -184,11 +169,16 @@ static void look_linked(struct coverage *coverage, const struct image_notice *no
 static void report(struct coverage *coverage, const struct image_notice *notice, const char *path,
 		   const struct images_look *look)
 {
-	const char *why = judge(coverage, notice, look);
+	const struct uncovered_process process = {
+		.tgid = notice->tgid,
+		.start_time = notice->start_time,
+		.changed_ns = notice->file.changed_ns,
+		.image = path,
+		.why = judge(coverage, notice, look),
+	};
 
-	if (why && !was_reported(coverage, notice))
-		log_line(LOG_WARN, "coverage", "probe", "getaddrinfo", "pid", log_u64(notice->tgid),
-			 "image", path[0] ? path : NULL, "why", why, NULL);
+	if (process.why)
+		uncovered_add(coverage->uncovered, &process);
 }
 
 static int take_notice(void *context, void *data, size_t size)
@@ -223,11 +213,16 @@ static void scan_process(struct coverage *coverage, const struct image_scanned *
 		.time_ns = UINT64_MAX,
 	};
 	struct images_look look;
+	char link[64], path[NOTICE_PATH + 1];
+	ssize_t length;
 
 	images_look_process(coverage->images, process->pid, &look);
 	images_look_root(coverage->images, process->pid);
 	look.alive = true;
-	report(coverage, &notice, "", &look);
+	snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
+	length = readlink(link, path, sizeof(path) - 1);
+	path[length > 0 ? length : 0] = 0;
+	report(coverage, &notice, path, &look);
 }
 
 static void scan_visited(void *context, uint32_t pid, uint32_t tgid)
@@ -272,6 +267,11 @@ void coverage_work(struct coverage *coverage)
 		 log_u64(lost - coverage->notices_lost), NULL);
 	coverage->notices_lost = lost;
 	scan(coverage);
+}
+
+void coverage_refresh(struct coverage *coverage)
+{
+	uncovered_refresh(coverage->uncovered);
 }
 
 int coverage_fd(const struct coverage *coverage)
@@ -366,7 +366,8 @@ static int start(struct coverage *coverage, const struct coverage_config *config
 		return -errno;
 	*ret_step = "attach";
 	coverage->images = images_new(&images);
-	err = coverage->images ? attach(coverage) : -ENOMEM;
+	coverage->uncovered = uncovered_new();
+	err = coverage->images && coverage->uncovered ? attach(coverage) : -ENOMEM;
 	if (err)
 		return err;
 	images_look_root(coverage->images, 0);
@@ -397,7 +398,9 @@ void coverage_detach(struct coverage *coverage)
 {
 	images_bpf__detach(coverage->skeleton);
 	images_free(coverage->images);
+	uncovered_free(coverage->uncovered);
 	coverage->images = NULL;
+	coverage->uncovered = NULL;
 }
 
 void coverage_free(struct coverage *coverage)
@@ -405,6 +408,7 @@ void coverage_free(struct coverage *coverage)
 	if (!coverage)
 		return;
 	images_free(coverage->images);
+	uncovered_free(coverage->uncovered);
 	ring_buffer__free(coverage->notices);
 	images_bpf__destroy(coverage->skeleton);
 	free(coverage);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps getaddrinfo's programs attached to every file that a process in scope maps as code and that has the function. A process that
- * may have called before a file of it was attached, or whose resolver can't be seen, is reported once, as msg=coverage on
- * stderr. One thread.
+ * may have called before a file of it was attached, or whose resolver can't be seen, is reported (uncovered.h).
+ * One thread.
  */
 #ifndef RINGSIDE_PROBES_COVERAGE_H
 #define RINGSIDE_PROBES_COVERAGE_H
@@ -32,6 +32,8 @@ void coverage_free(struct coverage *coverage);
 /* Readable when coverage_work has something to do. */
 int coverage_fd(const struct coverage *coverage);
 void coverage_work(struct coverage *coverage);
+/* To be called about once a second. */
+void coverage_refresh(struct coverage *coverage);
 
 /* Files attached to. */
 size_t coverage_files(const struct coverage *coverage);

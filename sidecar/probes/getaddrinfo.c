@@ -33,6 +33,11 @@ static void getaddrinfo_work(void *context)
 	coverage_work(((struct getaddrinfo_state *)context)->coverage);
 }
 
+static void getaddrinfo_refresh(void *context)
+{
+	coverage_refresh(((struct getaddrinfo_state *)context)->coverage);
+}
+
 static void getaddrinfo_stop(void *context)
 {
 	struct getaddrinfo_state *state = context;
@@ -133,5 +138,6 @@ const struct probe_family getaddrinfo_family = {
 	.stop = getaddrinfo_stop,
 	.fd = getaddrinfo_fd,
 	.work = getaddrinfo_work,
+	.refresh = getaddrinfo_refresh,
 	.missed = getaddrinfo_missed,
 };

@@ -245,24 +245,28 @@ static int look_one(struct images *images, const struct images_file *file, enum 
 	return err;
 }
 
-/* The whole map at once: the process may end while we look at its files. NULL: it has none (any more), errno says why. */
-static char *read_maps(uint32_t pid)
+/* The whole map at once: the process may end while we look at its files. NULL: it has none (any more), or it is
+ * denied. */
+static char *read_maps(uint32_t pid, enum images_denial *ret_denied)
 {
 	char path[64], *text = NULL;
 	size_t size = 0;
 	FILE *maps;
 
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
-	maps = fopen(path, "re");
-	if (!maps)
-		return NULL;
+	*ret_denied = DENIED_NOTHING;
 	errno = 0;
-	if (getdelim(&text, &size, 0, maps) <= 0) {
-		free(text);
-		text = NULL;
+	maps = fopen(path, "re");
+	if (maps && getdelim(&text, &size, 0, maps) > 0) {
+		fclose(maps);
+		return text;
 	}
-	fclose(maps);
-	return text;
+	if (errno == EACCES)
+		*ret_denied = DENIED_PROCESS;
+	free(text);
+	if (maps)
+		fclose(maps);
+	return NULL;
 }
 
 /* A file of the process was denied: by whom? Since 6.15 a map can be read (CAP_PERFMON) of a process whose files can't be. */
@@ -291,10 +295,9 @@ void images_look_file(struct images *images, const struct images_file *file,
 	if (err != -EACCES)
 		return;
 	/* The files of a process that ended are denied too; its map is not, but empty. */
-	text = read_maps(file->pid);
-	ret_look->denied = text		     ? denied_by(file->pid)
-			   : errno == EACCES ? DENIED_PROCESS
-					     : DENIED_NOTHING;
+	text = read_maps(file->pid, &ret_look->denied);
+	if (text)
+		ret_look->denied = denied_by(file->pid);
 	free(text);
 }
 
@@ -353,7 +356,8 @@ static bool look_maps(struct images *images, uint32_t pid, char *text, struct im
 
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look)
 {
-	char *text = read_maps(pid);
+	enum images_denial denied;
+	char *text = read_maps(pid, &denied);
 
 	memset(ret_look, 0, sizeof(*ret_look));
 	/* An exec changes the map under our hands; the process's end may cut it short. */
@@ -361,11 +365,11 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 		ret_look->denied = DENIED_NOTHING;
 		ret_look->alive = look_maps(images, pid, text, ret_look);
 		free(text);
-		text = read_maps(pid);
+		text = read_maps(pid, &denied);
 	}
 	/* What has no map ended; that is no matter of privileges. */
 	if (!text)
-		ret_look->denied = errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
+		ret_look->denied = denied;
 	ret_look->alive &= text != NULL && !ret_look->denied;
 	free(text);
 }
@@ -381,13 +385,11 @@ static bool opens(enum way way, const struct images_file *file)
 
 enum images_denial images_denied(uint32_t pid)
 {
-	char *text = read_maps(pid), *line, *next;
-	enum images_denial denied = DENIED_NOTHING;
+	enum images_denial denied;
+	char *text = read_maps(pid, &denied), *line, *next;
 	struct images_file file;
 
-	if (!text)
-		return errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
-	for (line = text; *line && !denied; line = next) {
+	for (line = text; line && *line && !denied; line = next) {
 		next = cut_line(line);
 		if (parse_line(pid, line, &file) && !opens(WAY_MAPPING, &file) &&
 		    !opens(WAY_ROOT, &file))
@@ -399,7 +401,8 @@ enum images_denial images_denied(uint32_t pid)
 
 bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end)
 {
-	char *text = read_maps(pid), range[40];
+	enum images_denial denied;
+	char *text = read_maps(pid, &denied), range[40];
 	bool has;
 
 	if (!text)
