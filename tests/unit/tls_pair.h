@@ -19,7 +19,8 @@ struct pair {
 	struct sink sink;
 };
 
-static inline struct tls *tls_side(bool is_server, const char *ca, const struct pem *own, const char *host)
+static inline struct tls *tls_side(bool is_server, const char *ca, const struct pem *own,
+				   const char *host)
 {
 	const struct tls_config config = {
 		.server = is_server,
@@ -36,7 +37,7 @@ static inline struct tls *tls_side(bool is_server, const char *ca, const struct 
 }
 
 static inline void pair_begin(struct pair *pair, const struct pem *own, const char *client_ca,
-		       const struct pem *agents)
+			      const struct pem *agents)
 {
 	pair->collector = tls_side(true, client_ca, own, NULL);
 	pair->agent = tls_side(false, authority.certificate, agents, "localhost");
