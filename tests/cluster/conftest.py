@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real API server with etcd, the controller manager and the scheduler, and the chart in it, installed by helm. There are no
-nodes: pods are made, admitted and kept, and never start. What the servers leave behind is in build/cluster."""
+"""A real API server with etcd, the controller manager and the scheduler, and the chart in it, installed by helm. There are
+no nodes: pods are made, admitted and kept, and never start. What the servers leave behind is in build/cluster."""
 
 import base64
 import json
@@ -23,14 +23,24 @@ LABEL = "ringside.io/inject"
 
 class Cluster(servers.Servers):
     def install(self, name, values=None, verb="install", **options):
-        return self.helm(verb, name, servers.CHART, "--namespace", name, "--create-namespace",
-                         values={"image": {"repository": IMAGE}, **(values or {})}, **options)
+        return self.helm(
+            verb,
+            name,
+            servers.CHART,
+            "--namespace",
+            name,
+            "--create-namespace",
+            values={"image": {"repository": IMAGE}, **(values or {})},
+            **options,
+        )
 
     def make_namespace(self, name, labels=None):
         """It has its service account, which pods need."""
         if self.get(f"/api/v1/namespaces/{name}") is None:
             self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
-        self.wait(lambda: self.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), 60, f"{name} has a service account")
+        self.wait(
+            lambda: self.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), 60, f"{name} has a service account"
+        )
         return name
 
     def admit(self, pod, namespace):
@@ -51,14 +61,18 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def chart(cluster):
-    """The chart with its defaults, as release `ringside`; its policy acts. Namespace `watched` has the label, `bare` has not."""
+    """The chart with its defaults, as release `ringside`, once its policy acts. `watched` has the label, `bare` has not."""
     cluster.install("ringside")
     cluster.make_namespace("watched", {LABEL: "true"})
     cluster.make_namespace("bare")
     cluster.make_namespace("ringside")
     cluster.make_namespace("kube-system")
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "first"},
-           "spec": {"containers": [{"name": "app", "image": "app"}]}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "first"},
+        "spec": {"containers": [{"name": "app", "image": "app"}]},
+    }
     cluster.wait(lambda: sidecars(cluster.admit(pod, "watched")), 60, "the policy acts")
     yield "ringside"
     cluster.helm("uninstall", "ringside", "--namespace", "ringside")
@@ -70,14 +84,17 @@ def sidecars(pod):
 
 def same(pod):
     """What two pods made of the same object agree in, wherever and whenever they were made."""
-    text = re.sub(r"kube-api-access-\w+", "kube-api-access", json.dumps([pod["spec"], pod["metadata"].get("annotations", {}),
-                                                                        pod["metadata"].get("labels", {})]))
+    text = re.sub(
+        r"kube-api-access-\w+",
+        "kube-api-access",
+        json.dumps([pod["spec"], pod["metadata"].get("annotations", {}), pod["metadata"].get("labels", {})]),
+    )
     return json.loads(text)
 
 
 @pytest.fixture(scope="session")
 def inject(cluster, binary):
-    """A function: the object as `ringside inject` gives it, told of a release what its chart knows; with `fails`, why not."""
+    """A function: the object as `ringside inject` gives it, told what a release's chart knows; with `fails`, why not."""
     version = re.search(r'^appVersion: "?([^"\n]+)', cluster.helm("show", "chart", servers.CHART), re.MULTILINE).group(1)
 
     def run(thing, release="ringside", fails=False):
@@ -87,8 +104,20 @@ def inject(cluster, binary):
             secret = cluster.read("secret", f"{collector}-tls", "--namespace", release)
             authority.write_bytes(base64.b64decode(secret["data"]["ca.crt"]))
         done = subprocess.run(
-            [binary, "inject", "--image", f"{IMAGE}:{version}", "--tls-ca", authority, "--collector", f"{collector}.{release}.svc:9717"],
-            input=json.dumps(thing), capture_output=True, text=True, check=False,
+            [
+                binary,
+                "inject",
+                "--image",
+                f"{IMAGE}:{version}",
+                "--tls-ca",
+                authority,
+                "--collector",
+                f"{collector}.{release}.svc:9717",
+            ],
+            input=json.dumps(thing),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == (2 if fails else 0), done.stderr
         return done.stderr if fails else json.loads(done.stdout)

@@ -42,14 +42,16 @@ class Authority:
         request = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                    "-subj", subject, "-keyout", key]
         more = self.directory / f"{name}.ext"
-        more.write_text("extendedKeyUsage=serverAuth,clientAuth\n" + (f"subjectAltName={','.join(names)}\n" if names else ""))
+        alternatives = f"subjectAltName={','.join(names)}\n" if names else ""
+        more.write_text("extendedKeyUsage=serverAuth,clientAuth\n" + alternatives)
         asked = self._openssl(*request)
         self._openssl("x509", "-req", "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial", "-days", "2",
                       "-extfile", more, "-out", certificate, text=asked)
         return certificate, key
 
     def _openssl(self, *arguments, text=None):
-        done = subprocess.run(["openssl", *arguments], input=text, capture_output=True, text=True, check=False, cwd=self.directory)
+        done = subprocess.run(["openssl", *arguments], input=text, capture_output=True, text=True, check=False,
+                              cwd=self.directory)
         assert done.returncode == 0, f"openssl {arguments[0]}: {done.stderr}"
         return done.stdout
 
@@ -65,7 +67,8 @@ class Servers:
         self.authority = Authority(directory)
         self.certificate, self.key = self.authority.issue("admin", "/O=system:masters/CN=admin")
         self.kubeconfig = self.make_kubeconfig("admin", f"https://127.0.0.1:{self.port}", self.certificate, self.key)
-        self.environment = {"PATH": f"{TOOLS}:{os.environ['PATH']}", "HOME": str(directory), "KUBECONFIG": str(self.kubeconfig)}
+        self.environment = {"PATH": f"{TOOLS}:{os.environ['PATH']}", "HOME": str(directory),
+                            "KUBECONFIG": str(self.kubeconfig)}
         try:
             self._start_etcd()
             self._start_api()
@@ -77,9 +80,10 @@ class Servers:
 
     def make_kubeconfig(self, name, server, certificate, key, authority=None):
         path = self.directory / f"{name}.kubeconfig"
+        cluster = {"server": server, "certificate-authority": str(authority or self.authority.certificate)}
         path.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": server, "certificate-authority": str(authority or self.authority.certificate)}}],
+            "clusters": [{"name": "it", "cluster": cluster}],
             "users": [{"name": "it", "user": {"client-certificate": str(certificate), "client-key": str(key)}}],
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
         }))
@@ -102,7 +106,8 @@ class Servers:
         certificate, key = self.authority.issue("api", "/CN=api", names)
         public, tokens = self.authority.issue("tokens", "/CN=tokens")
         self._spawn("kube-apiserver", "--etcd-servers", self.etcd, "--bind-address=127.0.0.1", f"--secure-port={self.port}",
-                    f"--advertise-address={HOST_SEEN_BY_GUESTS}", f"--cert-dir={self.directory}", f"--tls-cert-file={certificate}",
+                    f"--advertise-address={HOST_SEEN_BY_GUESTS}", f"--cert-dir={self.directory}",
+                    f"--tls-cert-file={certificate}",
                     f"--tls-private-key-file={key}", f"--client-ca-file={self.authority.certificate}",
                     "--service-account-issuer=https://kubernetes.default.svc", f"--service-account-key-file={public}",
                     f"--service-account-signing-key-file={tokens}", "--service-cluster-ip-range=10.96.0.0/24",
@@ -149,8 +154,10 @@ class Servers:
 
     def run(self, *command, text=None, fails=False):
         """stdout of a program that speaks to the cluster; with `fails` it must be refused, and stderr is given."""
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=self.environment, timeout=300)
-        assert (done.returncode != 0) == fails, f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, env=self.environment,
+                              timeout=300)
+        said = f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}{done.stderr}"
+        assert (done.returncode != 0) == fails, said
         return done.stderr if fails else done.stdout
 
     def kubectl(self, *arguments, text=None, fails=False):

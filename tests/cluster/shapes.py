@@ -9,7 +9,9 @@ def container(name, **more):
 
 def pod(spec=None, **metadata):
     return {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "it", **metadata},
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "it", **metadata},
         "spec": {"containers": [container("app")], **(spec or {})},
     }
 
@@ -20,7 +22,9 @@ def annotated(**annotations):
 
 INJECTED = {
     "plain": pod(),
-    "several containers": pod({"containers": [container("app", ports=[{"containerPort": 80}]), container("log"), container("proxy")]}),
+    "several containers": pod(
+        {"containers": [container("app", ports=[{"containerPort": 80}]), container("log"), container("proxy")]}
+    ),
     "own init containers": pod({"initContainers": [container("migrate"), container("mesh", restartPolicy="Always")]}),
     "shared namespace": pod({"shareProcessNamespace": True}),
     "split namespaces": pod({"shareProcessNamespace": False}),
@@ -28,15 +32,29 @@ INJECTED = {
     "not on the host's PIDs": pod({"hostPID": False}),
     "users of the host": pod({"hostUsers": True}),
     "linux": pod({"os": {"name": "linux"}}),
-    "non-root": pod({"securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "fsGroup": 2000,
-                                         "seccompProfile": {"type": "Localhost", "localhostProfile": "app.json"}}}),
-    "volumes": pod({
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}],
-        "containers": [container("app", volumeMounts=[{"name": "tmp", "mountPath": "/tmp"}], env=[{"name": "EMPTY", "value": ""}])],
-    }),
+    "non-root": pod(
+        {
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 1000,
+                "fsGroup": 2000,
+                "seccompProfile": {"type": "Localhost", "localhostProfile": "app.json"},
+            }
+        }
+    ),
+    "volumes": pod(
+        {
+            "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}}],
+            "containers": [
+                container("app", volumeMounts=[{"name": "tmp", "mountPath": "/tmp"}], env=[{"name": "EMPTY", "value": ""}])
+            ],
+        }
+    ),
     "no token": pod({"automountServiceAccountToken": False}),
     "a job's": pod({"restartPolicy": "Never", "activeDeadlineSeconds": 60}),
-    "quantities": pod({"containers": [container("app", resources={"limits": {"cpu": 1.5, "memory": 1e9}, "requests": {"cpu": "0.1"}})]}),
+    "quantities": pod(
+        {"containers": [container("app", resources={"limits": {"cpu": 1.5, "memory": 1e9}, "requests": {"cpu": "0.1"}})]}
+    ),
     "generated name": {**pod(), "metadata": {"generateName": "it-"}},
     "annotations of others": pod(annotations={"example.com/a.b": "x", "note": 'a "quoted" word,\n\tand é'}),
     "labels of others": pod(labels={"app.kubernetes.io/name": "shop", "app.kubernetes.io/version": "1"}),

@@ -66,8 +66,17 @@ def test_some_namespaces_are_left_alone(cluster, chart, namespace):
 
 @pytest.mark.parametrize(
     "namespace, label, injected",
-    [("watched", None, True), ("watched", "true", True), ("watched", "false", False), ("watched", "", False),
-     ("bare", None, False), ("bare", "true", True), ("bare", "false", False), ("against", None, False), ("against", "true", True)],
+    [
+        ("watched", None, True),
+        ("watched", "true", True),
+        ("watched", "false", False),
+        ("watched", "", False),
+        ("bare", None, False),
+        ("bare", "true", True),
+        ("bare", "false", False),
+        ("against", None, False),
+        ("against", "true", True),
+    ],
 )
 def test_the_pods_label_wins_over_its_namespaces(cluster, chart, namespace, label, injected):
     if namespace == "against":
@@ -94,8 +103,11 @@ def test_pods_that_controllers_make_get_it(cluster, chart):
         if kind == "Job":
             one["metadata"]["labels"] = {"app": "job"}
             one["spec"]["restartPolicy"] = "Never"
-        cluster.create({"apiVersion": api, "kind": kind, "metadata": {"name": "made"}, "spec": {**spec, "template": one}},
-                       "--namespace", "watched")
+        cluster.create(
+            {"apiVersion": api, "kind": kind, "metadata": {"name": "made"}, "spec": {**spec, "template": one}},
+            "--namespace",
+            "watched",
+        )
         query = ("pods", "--namespace", "watched", "-l", "app=" + one["metadata"]["labels"]["app"])
         pods = cluster.wait(lambda query=query: cluster.read(*query)["items"], 60, f"the {kind} has a pod")
         assert len(sidecars(pods[0])) == 1

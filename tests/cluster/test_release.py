@@ -9,12 +9,22 @@ from conftest import LABEL, same, sidecars
 from shapes import NO_QUANTITY, pod
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
 def owned(cluster, name):
     """Everything in the cluster that carries the release's label, by kind and name."""
     kinds = cluster.kubectl("api-resources", "--verbs=list", "-o", "name").split()
     kinds = [kind for kind in kinds if not kind.startswith("events")]
-    listed = cluster.kubectl("get", ",".join(kinds), "--all-namespaces", "-l", f"app.kubernetes.io/instance={name}",
-                             "-o", "name", "--ignore-not-found").split()
+    listed = cluster.kubectl(
+        "get",
+        ",".join(kinds),
+        "--all-namespaces",
+        "-l",
+        f"app.kubernetes.io/instance={name}",
+        "-o",
+        "name",
+        "--ignore-not-found",
+    ).split()
     return {one for one in listed if not one.startswith(("pod/", "controllerrevision", "endpointslice"))}
 
 
@@ -41,7 +51,12 @@ def secret(cluster, name):
 def test_it_can_be_removed_whole(cluster, release):
     objects = release("one")
     assert {one.split("/")[0].split(".")[0] for one in objects} >= {
-        "mutatingadmissionpolicy", "mutatingadmissionpolicybinding", "statefulset", "service", "secret", "networkpolicy",
+        "mutatingadmissionpolicy",
+        "mutatingadmissionpolicybinding",
+        "statefulset",
+        "service",
+        "secret",
+        "networkpolicy",
         "poddisruptionbudget",
     }
     cluster.helm("uninstall", "one", "--namespace", "one", "--wait")
@@ -77,10 +92,16 @@ def test_the_patch_makes_of_a_workload_what_inject_makes(cluster, inject, releas
     release("five", {"injection": {"mode": "patch"}})
     cluster.make_namespace("bare")
     workload = {
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
-        "spec": {"selector": {"matchLabels": {"app": "web"}},
-                 "template": {"metadata": {"labels": {"app": "web"}}, "spec": pod({"initContainers": [
-                     {"name": "own", "image": "own:1"}]})["spec"]}},
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": pod({"initContainers": [{"name": "own", "image": "own:1"}]})["spec"],
+            },
+        },
     }
     cluster.create(workload, "--namespace", "bare")
     patch = cluster.read("configmap", "five-ringside-patch", "--namespace", "five")["data"]["workload.json"]
@@ -107,13 +128,19 @@ def test_values_that_contradict_are_refused_and_nothing_is_left(cluster, values,
 
 
 def test_everything_switched_on_is_taken_by_the_api(cluster, release):
-    objects = release("seven", {
-        "node": {"enabled": True, "probes": ["process", "write"]},
-        "collector": {"replicas": 2, "capture": {"enabled": True, "storageClass": "fast"},
-                      "networkPolicy": {"from": [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]}},
-        "injection": {"processAccess": "none", "failurePolicy": "Fail", "privileged": True},
-        "imagePullSecrets": ["pull"],
-    })
+    objects = release(
+        "seven",
+        {
+            "node": {"enabled": True, "probes": ["process", "write"]},
+            "collector": {
+                "replicas": 2,
+                "capture": {"enabled": True, "storageClass": "fast"},
+                "networkPolicy": {"from": [{"namespaceSelector": {"matchLabels": {"team": "a"}}}]},
+            },
+            "injection": {"processAccess": "none", "failurePolicy": "Fail", "privileged": True},
+            "imagePullSecrets": ["pull"],
+        },
+    )
     assert any(one.startswith("daemonset") for one in objects)
     cluster.make_namespace("sevens", {LABEL: "true"})
 

@@ -50,7 +50,9 @@ class Collector:
         with open(self.output, "wb") as output, open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
                 [binary, "collect", "--listen", f"127.0.0.1:{self.port}", "--format", "json"],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=errors,
             )
 
     def records(self, **attributes):
@@ -81,7 +83,10 @@ def inject(binary, collector):
     def run(thing, *options):
         done = subprocess.run(
             [binary, "inject", "--image", nodes.SIDECAR, "--collector", collector.address, "--insecure", *options],
-            input=json.dumps(thing), capture_output=True, text=True, check=False,
+            input=json.dumps(thing),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -17,8 +17,22 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "k8s"
 NAME = "localhost"  # the API server asks the host's resolver for it
-QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-smp", "2", "-m", "3G", "-nodefaults", "-no-user-config", "-display", "none",
-        "-no-reboot", "-cpu", "max"]
+QEMU = [
+    "qemu-system-x86_64",
+    "-accel",
+    "tcg",
+    "-smp",
+    "2",
+    "-m",
+    "3G",
+    "-nodefaults",
+    "-no-user-config",
+    "-display",
+    "none",
+    "-no-reboot",
+    "-cpu",
+    "max",
+]
 PAUSE, APPLICATION, SIDECAR = (f"ringside.test/{name}:1" for name in ("pause", "app", "ringside"))
 APPEND = "root=/dev/nvme0n1 rw console=ttyS0 quiet panic=-1 net.ifnames=0 systemd.unit=multi-user.target"
 
@@ -32,8 +46,9 @@ def make_image(path, name, tree, config):
     digest = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
     files = {
         "layer.tar": layer.getvalue(),
-        "config.json": json.dumps({"architecture": "amd64", "os": "linux", "config": config,
-                                   "rootfs": {"type": "layers", "diff_ids": [digest]}}).encode(),
+        "config.json": json.dumps(
+            {"architecture": "amd64", "os": "linux", "config": config, "rootfs": {"type": "layers", "diff_ids": [digest]}}
+        ).encode(),
         "manifest.json": json.dumps([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]).encode(),
     }
     with tarfile.open(path, "w") as tar:
@@ -59,10 +74,27 @@ class Node:
         subprocess.run([HERE / "node.sh", BUILD, servers.TOOLS / "kubelet"], check=True, timeout=1800)
         port = servers.free_port()
         self._make_second_disk(port, images)
-        command = [*QEMU, "-kernel", BUILD / "vmlinuz", "-append", APPEND, "-serial", f"file:{self.console}",
-                   "-drive", f"if=none,id=root,format=raw,snapshot=on,file={BUILD / 'disk'}", "-device", "nvme,serial=root,drive=root",
-                   "-drive", f"if=none,id=boot,format=raw,file={self.directory / 'boot.tar'}", "-device", "virtio-blk-pci,drive=boot",
-                   "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{port}", "-device", "virtio-net-pci,netdev=net,romfile="]
+        command = [
+            *QEMU,
+            "-kernel",
+            BUILD / "vmlinuz",
+            "-append",
+            APPEND,
+            "-serial",
+            f"file:{self.console}",
+            "-drive",
+            f"if=none,id=root,format=raw,snapshot=on,file={BUILD / 'disk'}",
+            "-device",
+            "nvme,serial=root,drive=root",
+            "-drive",
+            f"if=none,id=boot,format=raw,file={self.directory / 'boot.tar'}",
+            "-device",
+            "virtio-blk-pci,drive=boot",
+            "-netdev",
+            f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:{port}",
+            "-device",
+            "virtio-net-pci,netdev=net,romfile=",
+        ]
         with open(self.directory / "qemu.log", "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         cluster.processes["qemu"] = self.process  # dies with it, and its death is an error of every wait
@@ -116,7 +148,19 @@ def make_sidecar(directory):
     """The product's image as container/Dockerfile makes it, by buildah, from build/rootfs."""
     buildah = ["buildah", "--root", directory / "storage", "--runroot", directory / "run", "--storage-driver", "vfs"]
     for command in (
-        ["build", "--quiet", "--format", "docker", "--target", "prebuilt", "--file", "container/Dockerfile", "--tag", SIDECAR, "."],
+        [
+            "build",
+            "--quiet",
+            "--format",
+            "docker",
+            "--target",
+            "prebuilt",
+            "--file",
+            "container/Dockerfile",
+            "--tag",
+            SIDECAR,
+            ".",
+        ],
         ["push", "--quiet", SIDECAR, f"docker-archive:{directory}/ringside.tar:{SIDECAR}"],
     ):
         done = subprocess.run([*buildah, *command], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -8,17 +8,24 @@ import node as nodes
 import servers
 
 # Ends at once when told, after a last program.
-TALK = "trap 'busybox true last words; exit 0' TERM; while :; do busybox true {0}; gai call {1}; gai-static call {1} 80; sleep 1; done"
+TALK = """trap 'busybox true last words; exit 0' TERM
+while :; do busybox true {0}; gai call {1}; gai-static call {1} 80; sleep 1; done"""
 WORDS = "127.1.0.1"
 
 
 def application(script, **security):
-    return {"name": "app", "image": nodes.APPLICATION, "command": ["sh", "-c", script], "securityContext": {"runAsUser": 1000, **security}}
+    return {
+        "name": "app",
+        "image": nodes.APPLICATION,
+        "command": ["sh", "-c", script],
+        "securityContext": {"runAsUser": 1000, **security},
+    }
 
 
 def pod(name, script, labels=None, annotations=None, **spec):
     return {
-        "apiVersion": "v1", "kind": "Pod",
+        "apiVersion": "v1",
+        "kind": "Pod",
         "metadata": {"name": name, "labels": labels or {}, "annotations": annotations or {}},
         "spec": {"containers": [application(script)], "automountServiceAccountToken": False, **spec},
     }
@@ -92,10 +99,11 @@ def test_a_pod_is_watched_from_its_first_process_to_its_last(cluster, collector,
     assert len(done) == 1 and done[0].startswith("level=info"), said
 
 
-def test_another_pod_is_not_seen(collector, inject, create, ready_pod, until):
+def test_another_pod_is_not_seen_on_the_hosts_network_either(collector, inject, create, ready_pod, until):
     create(pod("stranger", TALK.format("strange", "127.1.0.3")))
-    create(inject(pod("left", TALK.format("left", "127.1.0.4"))))
-    create(inject(pod("right", TALK.format("right", "127.1.0.5"))))
+    # Both have the node's host name and its network.
+    create(inject(pod("left", TALK.format("left", "127.1.0.4"), hostNetwork=True)))
+    create(inject(pod("right", TALK.format("right", "127.1.0.5"), hostNetwork=True)))
     ready_pod("stranger")
     for name, node in (("left", "127.1.0.4"), ("right", "127.1.0.5")):
         one = ready_pod(name)
@@ -132,9 +140,12 @@ def test_a_job_completes(cluster, collector, inject, create, until):
     assert_complete(until(lambda: balanced(collector, records[0]["agent"]), "the agent has left"))
 
 
-def test_a_stateful_set_gets_it_and_a_pod_made_anew_is_an_agent_of_its_own(cluster, collector, inject, create, ready_pod, until):
+def test_a_stateful_set_gets_it_and_a_pod_made_anew_is_an_agent_of_its_own(
+    cluster, collector, inject, create, ready_pod, until
+):
     spec = {
-        "serviceName": "set", "selector": {"matchLabels": {"app": "set"}},
+        "serviceName": "set",
+        "selector": {"matchLabels": {"app": "set"}},
         "template": template("set", TALK.format("first", "127.1.0.7")),
     }
     create({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "set"}, "spec": spec})
@@ -154,8 +165,15 @@ def test_a_stateful_set_gets_it_and_a_pod_made_anew_is_an_agent_of_its_own(clust
 def test_the_chart_puts_it_in_and_takes_the_records_by_tls(cluster, create, ready_pod, until):
     """All of it in the cluster, but for its name service: the pod is told where the collector is."""
     repository, tag = nodes.SIDECAR.split(":")
-    cluster.helm("install", "ringside", servers.CHART, "--namespace", "ringside", "--create-namespace",
-                 values={"image": {"repository": repository, "tag": tag}})
+    cluster.helm(
+        "install",
+        "ringside",
+        servers.CHART,
+        "--namespace",
+        "ringside",
+        "--create-namespace",
+        values={"image": {"repository": repository, "tag": tag}},
+    )
     try:
         collector = ready_pod("ringside-collector-0", namespace="ringside")
         address = {"ip": collector["status"]["podIP"], "hostnames": ["ringside-collector.ringside.svc"]}
