@@ -74,6 +74,14 @@ check_includes() {
 	done
 }
 
+# A plain one does not load where the kernel has no BTF: see bpf/lib/rung.bpf.h.
+check_tracepoints() {
+	local file
+	for file in bpf/*.bpf.c; do
+		! grep -q '^SEC("tp_btf' "$file" || fail "$file: a program on a tracepoint begins with SEC_TRACEPOINT"
+	done
+}
+
 check_lengths() {
 	local lines file
 	while read -r lines file; do
@@ -93,6 +101,8 @@ step format
 [ "${PIPESTATUS[0]}" = 0 ] || fail "run 'make format'"
 step includes
 check_includes
+step tracepoints
+check_tracepoints
 step lengths
 check_lengths
 step licences
