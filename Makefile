@@ -2,18 +2,24 @@
 # Read from top to bottom: settings, the binary, tests, checks, housekeeping. All output goes to build/.
 
 VERSION := 0.1.0
-B := build
+# make ARCH=arm64 cross-builds into build/arm64.
+HOST_ARCH := $(shell dpkg --print-architecture)
+ARCH ?= $(HOST_ARCH)
+CROSS := $(filter-out $(HOST_ARCH),$(ARCH))
+B := build$(CROSS:%=/%)
 DEPS := $(B)/deps
 PREFIX := $(DEPS)/prefix
 GEN := $(B)/gen
 
-MUSL_CC ?= musl-gcc
-CC_HOST ?= gcc
+TRIPLET := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-linux-gnu
+MUSL_CC ?= $(if $(CROSS),$(CURDIR)/$(DEPS)/toolchain/musl-gcc,musl-gcc)
+CC_HOST ?= $(if $(CROSS),$(TRIPLET)-gcc,gcc)
+STRIP := $(if $(CROSS),$(TRIPLET)-strip,strip)
 CLANG ?= clang-19
 BPFTOOL ?= $(or $(shell command -v bpftool),/usr/sbin/bpftool)
 CLANG_FORMAT ?= clang-format-19
 CLANG_TIDY ?= clang-tidy-19
-ARCH := x86
+BPF_ARCH := $(if $(filter arm64,$(ARCH)),arm64,x86)
 # What is built says of itself when its sources were last changed, not when it was built.
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
@@ -29,7 +35,8 @@ endif
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all help setup setup-run setup-test deps run image rootfs test test-unit test-inject test-probes test-integration test-docker \
+.PHONY: image-index all help setup setup-run setup-test setup-arm64 deps run image rootfs test test-unit test-inject test-probes test-integration test-docker \
+	test-arm64 unit-built workloads-built guest-built \
 	test-vm test-vm-nobtf test-helm test-k8s test-reproducible test-chart chart-readme check format clean distclean bench bench-kernel
 
 all: $(B)/ringside
@@ -48,12 +55,13 @@ BUILD_PACKAGES := $(foreach t,$(BUILD_TOOLS),$(lastword $(subst :, ,$(t)))) bpft
 TEST_PACKAGES := libcmocka-dev libssl-dev openssl libclang-rt-19-dev python3 python3-venv protobuf-compiler iproute2 util-linux musl \
 	bpftrace docker.io docker-compose podman buildah runc mmdebstrap libcap2-bin procps linux-perf clang-format-19 clang-tidy-19 \
 	cppcheck qemu-system-x86 busybox-static cpio openssl
+ARM64_PACKAGES := gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
 
 missing = $(strip $(foreach t,$(BUILD_TOOLS),$(if $(shell command -v $(firstword $(subst :, ,$(t)))),, \
 	$(lastword $(subst :, ,$(t))))) $(if $(wildcard $(BPFTOOL)),,bpftool))
 
-ifneq ($(filter-out help setup setup-run setup-test clean distclean run test .ci,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(filter-out help setup setup-run setup-test setup-arm64 test-arm64 clean distclean run test .ci,$(or $(MAKECMDGOALS),all)),)
   ifneq ($(missing),)
     $(error missing packages: $(missing); run 'make setup' (as root, through apt) and try again)
   endif
@@ -61,6 +69,9 @@ endif
 
 setup: ## Install what building needs, through apt
 	@./container/setup.sh $(BUILD_PACKAGES)
+
+setup-arm64: ## Install what cross-building for arm64 (make ARCH=arm64) needs
+	@./container/setup.sh $(BUILD_PACKAGES) $(ARM64_PACKAGES)
 
 setup-test: ## Install what the tests and checks need as well
 	@./container/setup.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
@@ -71,10 +82,10 @@ DEPS_BUILT := $(DEPS)/built/all
 
 deps: $(DEPS_BUILT) ## Fetch, verify and build the pinned libraries
 
-$(DEPS_BUILT): container/deps.lock container/deps.sh container/apt.sh
+$(DEPS_BUILT): container/deps.lock container/deps.sh container/apt.sh container/foreign.sh
 	$(say) DEPS $(DEPS)
-	$(Q)container/deps.sh fetch $(DEPS)
-	$(Q)container/deps.sh build $(DEPS)
+	$(Q)ARCH=$(ARCH) container/deps.sh fetch $(DEPS)
+	$(Q)ARCH=$(ARCH) container/deps.sh build $(DEPS)
 	$(Q)touch $@
 
 # ---------------------------------------------------------------- generated sources
@@ -103,7 +114,7 @@ $(GEN)/syscall_names.h: container/syscall_names.sh | $(DEPS_BUILT)
 $(GEN)/third_party.h: container/third_party.sh container/deps.lock | $(DEPS_BUILT)
 	$(say) GEN $@
 	@mkdir -p $(GEN)
-	$(Q)container/third_party.sh $(DEPS) >$@.list
+	$(Q)container/third_party.sh $(DEPS) $(ARCH) >$@.list
 	$(Q)sed -n 's/^linked\t\([^\t]*\)\t\([^\t]*\)\t\([^\t]*\)\t.*/{"\1", "\2", "\3"},/p' $@.list >$@
 
 # What `inject` puts into pods: the chart's own file, as an array's elements.
@@ -112,7 +123,7 @@ $(SIDECAR_JSON): helm/ringside/files/sidecar.json
 	@mkdir -p $(GEN)
 	$(Q)od -An -v -tx1 $< | sed 's/[0-9a-f][0-9a-f]/0x&,/g' >$@
 
-BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
+BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror -Wno-unused-parameter \
 	-Wno-address-of-packed-member -Wno-missing-declarations -iquote bpf -iquote bpf/lib -I$(PREFIX)/include \
 	-fdebug-compilation-dir=/ringside -ffile-prefix-map=$(CURDIR)=/ringside
 
@@ -160,7 +171,7 @@ OBJECTS := $(SOURCES:%.c=$(B)/obj/%.o)
 
 $(B)/ringside: $(B)/ringside.debug
 	$(say) STRIP $@
-	$(Q)strip -o $@ $<
+	$(Q)$(STRIP) -o $@ $<
 
 $(B)/ringside.debug: $(OBJECTS) $(B)/obj/ringside.pb-c.o | $(DEPS_BUILT)
 	$(say) LINK $@
@@ -190,14 +201,25 @@ run: ## Install what is missing, build, show a demo's live stream for RUN_FOR=20
 
 # ---------------------------------------------------------------- tests
 
-SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined
-UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) $(DEFINES) $(INCLUDES) -isystem $(B)/unit/include -Itests/unit $(SAN)
+# The emulator of a foreign processor has no room for the sanitizers' shadow.
+SAN := $(if $(CROSS),,-fsanitize=address,undefined -fno-sanitize-recover=undefined)
+FOREIGN := $(CROSS:%=$(B)/libraries)
+UNIT_CFLAGS := -std=gnu11 -O1 -g $(WARN) $(DEFINES) $(INCLUDES) -isystem $(B)/unit/include $(if $(FOREIGN),-isystem $(FOREIGN)/usr/include -isystem $(FOREIGN)/usr/include/$(TRIPLET)) \
+	-Itests/unit $(SAN)
 # glibc's own memmove is watched by the sanitizers: ours stays out, but for its test.
 UNIT_SOURCES := $(filter-out sidecar/base/memmove.c,$(wildcard sidecar/base/*.c)) $(wildcard sidecar/wire/*.c sidecar/spool/*.c sidecar/net/*.c sidecar/inject/*.c sidecar/scope/text_*.c) \
 	sidecar/cmd/bench_cases.c sidecar/cmd/bench_plot.c sidecar/cmd/bench_ratio.c \
 	sidecar/kernel/kallsyms.c sidecar/probes/profile_kind.c
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(B)/unit/%.o) $(B)/unit/ringside.pb-c.o $(B)/unit/protobuf-c.o $(B)/unit/yyjson.o
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+
+ifneq ($(FOREIGN),)
+$(FOREIGN)/libcmocka-dev.version: container/foreign.sh container/apt.sh
+	$(say) FETCH $(FOREIGN)
+	$(Q)container/foreign.sh $(FOREIGN) $(ARCH) libcmocka0 libssl-dev libcmocka-dev
+
+$(UNIT_OBJECTS) $(UNIT_TESTS:$(B)/unit/%=$(B)/unit/tests/unit/%.o): | $(FOREIGN)/libcmocka-dev.version
+endif
 
 # protobuf-c and yyjson once more, for glibc with the sanitizers.
 $(B)/unit/include/protobuf-c/protobuf-c.h: | $(DEPS_BUILT)
@@ -221,7 +243,7 @@ $(B)/unit/%.o: %.c $(B)/unit/include/protobuf-c/protobuf-c.h | $(PB).h $(SIDECAR
 
 $(B)/unit/test_%: $(B)/unit/tests/unit/test_%.o $(UNIT_OBJECTS)
 	$(say) LINK $@
-	$(Q)$(CC_HOST) $(SAN) -o $@ $^ -lcmocka -lssl -lcrypto -lpthread -lm
+	$(Q)$(CC_HOST) $(SAN) -o $@ $^ $(FOREIGN:%=-L%/usr/lib/$(TRIPLET)) -lcmocka -lssl -lcrypto -lpthread -lm
 
 -include $(UNIT_OBJECTS:.o=.d) $(wildcard $(B)/unit/tests/unit/*.d)
 .SECONDARY: $(UNIT_OBJECTS) $(UNIT_TESTS:$(B)/unit/%=$(B)/unit/tests/unit/%.o)
@@ -236,24 +258,25 @@ $(B)/tests/%: tests/workload/%.c tests/workload/workload.h
 	@mkdir -p $(@D)
 	$(Q)$(CC_HOST) -std=gnu11 -O1 -g -D_GNU_SOURCE -Wall -Wextra -Werror -o $@ $< -pthread -ldl
 
-$(B)/tests/musl/%: tests/workload/%.c tests/workload/workload.h | $(DEPS_BUILT)
+$(B)/tests/musl/%: tests/workload/%.c tests/workload/workload.h | $(DEPS_BUILT) $(if $(CROSS),$(B)/guest/busybox-static.version)
 	$(say) CC $< '(musl)'
 	@mkdir -p $(@D)
-	$(Q)$(MUSL_CC) -std=gnu11 -O1 -g -D_GNU_SOURCE -isystem $(PREFIX)/include -o $@ $< -pthread
+	$(Q)$(MUSL_CC) -std=gnu11 -O1 -g -D_GNU_SOURCE -isystem $(PREFIX)/include -o $@ $< -pthread \
+		$(CROSS:%=-L$(B)/guest/lib/$(TRIPLET:gnu=musl))
 
 $(B)/tests/static/%: tests/workload/%.c tests/workload/workload.h
 	$(say) CC $< '(static)'
 	@mkdir -p $(@D)
 	$(Q)$(CC_HOST) -std=gnu11 -O1 -g -D_GNU_SOURCE -static -o $@ $< -pthread -ldl 2>/dev/null
 
-VENV := $(B)/venv/.done
+VENV := build/venv/.done
 $(VENV): tests/requirements.txt
-	$(say) VENV $(B)/venv
-	$(Q)python3 -m venv $(B)/venv
-	$(Q)$(B)/venv/bin/python -m pip install -q --disable-pip-version-check -r $<
+	$(say) VENV $(@D)
+	$(Q)python3 -m venv $(@D)
+	$(Q)$(@D)/bin/python -m pip install -q --disable-pip-version-check -r $<
 	$(Q)touch $@
 
-PYTEST := $(B)/venv/bin/python -m pytest -q -p no:cacheprovider
+PYTEST := build/venv/bin/python -m pytest -q -p no:cacheprovider
 tests-built: $(B)/ringside $(WORKLOAD_BINARIES) $(VENV)
 
 test: ## Install what is missing, build, run unit, inject, probes, integration, docker, chart tests and one guest (as root)
@@ -263,6 +286,21 @@ test: ## Install what is missing, build, run unit, inject, probes, integration, 
 	@tests/run.sh
 
 unit-built: $(UNIT_TESTS)
+
+workloads-built: $(WORKLOAD_BINARIES)
+
+# Debian's programs for guests of another architecture.
+$(B)/guest/busybox-static.version: container/foreign.sh container/apt.sh
+	$(say) FETCH $(@D)
+	$(Q)container/foreign.sh $(@D) $(ARCH) musl util-linux libcap-ng0 busybox-static
+
+guest-built: $(if $(CROSS),$(B)/guest/busybox-static.version)
+
+test-arm64: ## For arm64: unit tests under qemu-user, the image index, check and the probes on a Debian kernel (KERNEL=6.1)
+	@container/setup.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) $(ARM64_PACKAGES) qemu-user-static qemu-system-arm
+	@$(MAKE) --no-print-directory all $(VENV)
+	@$(MAKE) --no-print-directory ARCH=arm64 all unit-built workloads-built guest-built
+	@ARCH=arm64 RINGSIDE=$(CURDIR)/build/arm64/ringside VM=short KERNEL=$(or $(KERNEL),6.1) tests/run.sh unit index vm
 
 test-unit: $(UNIT_TESTS) ## Only the unit tests
 	@tests/run.sh unit
@@ -387,10 +425,17 @@ export VERSION
 
 rootfs: $(B)/ringside ## The image's root file system, in build/rootfs
 	$(say) ROOTFS $(B)/rootfs
-	$(Q)container/rootfs.sh $(B) $(shell dpkg --print-architecture)
+	$(Q)container/rootfs.sh $(B) $(ARCH)
 
 image: ## Build the container image with docker, podman or buildah (PREBUILT=1: from the binary as built)
 	@PREBUILT=$(PREBUILT) container/image.sh
+
+image-index: ## An OCI archive with the images for amd64 and arm64, from cross-builds
+	@$(MAKE) --no-print-directory ARCH=amd64 rootfs
+	@$(MAKE) --no-print-directory ARCH=arm64 rootfs
+	$(Q)REVISION=$(or $(REVISION),$(shell git rev-parse HEAD 2>/dev/null)) container/oci.sh build/ringside-$(VERSION).index.oci.tar \
+		$(foreach one,amd64 arm64,$(one)=build$(filter-out /$(HOST_ARCH),/$(one))/rootfs)
+	@echo 'image: build/ringside-$(VERSION).index.oci.tar'
 
 # ---------------------------------------------------------------- housekeeping
 

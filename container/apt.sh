@@ -20,3 +20,9 @@ private_apt() {
 	apt_options=(-o Dir::Etc::SourceList="$1/sources.list" -o Dir::Etc::SourceParts=/dev/null
 		-o Dir::State::Lists="$1/lists" -o Dir::Cache="$1/cache" -o APT::Sandbox::User=root)
 }
+
+# foreign_apt DIRECTORY ARCHITECTURE SUITE: the same for packages of that architecture, whatever is installed here.
+foreign_apt() {
+	private_apt "$1" "deb [arch=$2 signed-by=$keyring]" "$3"
+	apt_options+=(-o Dir::State::Status=/dev/null -o APT::Architecture="$2" -o APT::Architectures="$2")
+}

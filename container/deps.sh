@@ -3,6 +3,7 @@
 # Fetches the pinned source tarballs through apt and builds them, static and against musl, into one prefix.
 # The same script serves the host's Makefile and the image's build stage.
 #
+#   [ARCH=arm64] container/deps.sh fetch|build OUT ...  for another architecture than this machine's
 #   container/deps.sh fetch OUT            download and verify the tarballs of deps.lock into OUT/src
 #   container/deps.sh build OUT [NAME...]  build what is not built yet (all, or the named ones) into OUT/prefix
 #
@@ -94,19 +95,30 @@ unpack() {
 	tar -xf "$src/$file" -C "$work/$1" --strip-components=1
 }
 
+# Debian's musl and kernel headers of another architecture, in OUT/toolchain, and a musl-gcc for that. Its libgcc's atomics ask
+# the C library for something that musl has not.
+cross_compiler() {
+	local wrapper=$toolchain/musl-gcc specs=$toolchain/musl-gcc.specs
+	[ -x "$wrapper" ] && return
+	"$here/foreign.sh" "$toolchain" "$arch" musl-dev linux-libc-dev
+	sed -E "s#/usr/(lib|include)/#$toolchain/usr/\1/#g" "$toolchain"/usr/lib/*-linux-musl/musl-gcc.specs >"$specs"
+	printf '#!/bin/sh\nexec %sgcc -mno-outline-atomics "$@" -specs "%s"\n' "$cross" "$specs" >"$wrapper"
+	chmod 755 "$wrapper"
+}
+
 # musl's own include directory has no kernel headers, and /usr/include must never be seen by musl-gcc.
 kernel_headers() {
-	local triplet
-	triplet=$(gcc -print-multiarch)
+	local include=/usr/include
+	[ -z "$cross" ] || include=$toolchain/usr/include
 	mkdir -p "$prefix/include"
-	cp -rL /usr/include/linux /usr/include/asm-generic "$prefix/include/"
-	cp -rL "/usr/include/$triplet/asm" "$prefix/include/"
+	cp -rL "$include/linux" "$include/asm-generic" "$prefix/include/"
+	cp -rL "$include"/${triplet}/asm "$prefix/include/"
 }
 
 # Each build_ function is one && chain: it is called under ||, where set -e does not hold.
 build_zlib() {
 	unpack zlib &&
-	(cd "$work/zlib" && CC="$cc" CFLAGS="$cflags" ./configure --static --prefix="$prefix" &&
+	(cd "$work/zlib" && CC="$cc" AR="${cross}ar" RANLIB="${cross}ranlib" CFLAGS="$cflags" ./configure --static --prefix="$prefix" &&
 		make -j"$jobs" libz.a && cp libz.a "$prefix/lib/" && cp zlib.h zconf.h "$prefix/include/")
 }
 
@@ -115,24 +127,24 @@ build_elfutils() {
 	(cd "$work/elfutils" &&
 		ac_cv_search_argp_parse='none required' ac_cv_search_fts_close='none required' \
 			ac_cv_search__obstack_free='none required' \
-			./configure --disable-debuginfod --disable-libdebuginfod --disable-nls --enable-deterministic-archives \
+			./configure --disable-debuginfod --disable-libdebuginfod --disable-nls --disable-demangler --enable-deterministic-archives --host="$triplet" \
 			--without-bzlib --without-lzma --without-zstd CC="$cc" CFLAGS="$cflags -I$prefix/include" \
 			LDFLAGS="-L$prefix/lib" &&
 		make -C lib eu-search.o && make -C libelf -j"$jobs" libelf.a &&
-		ar rcsD libelf/libelf.a lib/eu-search.o &&
+		"${cross}ar" rcsD libelf/libelf.a lib/eu-search.o &&
 		cp libelf/libelf.a "$prefix/lib/" && cp libelf/libelf.h libelf/gelf.h "$prefix/include/")
 }
 
 build_libbpf() {
 	unpack libbpf &&
-	make -C "$work/libbpf/src" -j"$jobs" BUILD_STATIC_ONLY=1 NO_PKG_CONFIG=1 CC="$cc" \
+	make -C "$work/libbpf/src" -j"$jobs" BUILD_STATIC_ONLY=1 NO_PKG_CONFIG=1 CC="$cc" AR="${cross}ar" \
 		CFLAGS="$cflags -I$prefix/include" PREFIX="" LIBDIR=/lib DESTDIR="$prefix" install install_uapi_headers
 }
 
 build_protobuf_c() {
 	unpack protobuf-c &&
 	(cd "$work/protobuf-c" && $cc $cflags -I. -c protobuf-c/protobuf-c.c -o protobuf-c.o &&
-		ar rcsD "$prefix/lib/libprotobuf-c.a" protobuf-c.o &&
+		"${cross}ar" rcsD "$prefix/lib/libprotobuf-c.a" protobuf-c.o &&
 		mkdir -p "$prefix/include/protobuf-c" && cp protobuf-c/protobuf-c.h "$prefix/include/protobuf-c/")
 }
 
@@ -141,7 +153,7 @@ build_protobuf_c() {
 build_openssl() {
 	unpack openssl &&
 	(cd "$work/openssl" &&
-		CC="$cc" CFLAGS="-O2 -g0 -ffunction-sections -fdata-sections" ./Configure \
+		CC="$cc" AR="${cross}ar" RANLIB="${cross}ranlib" CFLAGS="-O2 -g0 -ffunction-sections -fdata-sections" ./Configure \
 			"linux-$($cc -dumpmachine | cut -d- -f1)" --prefix=/usr --openssldir=/etc/ssl --libdir=lib \
 			no-shared no-dso no-module no-tests no-apps no-docs no-engine no-legacy no-comp no-http \
 			no-autoload-config no-ui-console no-secure-memory no-multiblock \
@@ -164,6 +176,7 @@ build_yyjson() {
 build() {
 	local name
 	mkdir -p "$prefix/lib" "$prefix/include" "$out/built"
+	[ -z "$cross" ] || cross_compiler
 	[ -d "$prefix/include/linux" ] || kernel_headers
 	for name in "$@"; do
 		[ -f "$out/built/$name" ] && continue
@@ -184,7 +197,20 @@ apt=$out/apt
 work=$out/work
 prefix=$out/prefix
 manifest=$out/manifest
-cc=${MUSL_CC:-musl-gcc}
+native=$(dpkg --print-architecture)
+arch=${ARCH:-$native}
+case $arch in
+amd64) triplet=x86_64-linux-gnu ;;
+arm64) triplet=aarch64-linux-gnu ;;
+*) die "unknown architecture '$arch': amd64 or arm64" ;;
+esac
+toolchain=$out/toolchain
+if [ "$arch" = "$native" ]; then
+	cross= cc=${MUSL_CC:-musl-gcc}
+else
+	cross=$triplet- cc=musl-gcc
+	PATH=$toolchain:$PATH # by its name: OpenSSL writes the compiler into the library
+fi
 # Paths of the build directory must not reach the binary: two directories, one result.
 cflags="-O2 -g0 -fPIE -ffile-prefix-map=$out=/deps"
 jobs=$(nproc)

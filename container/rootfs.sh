@@ -28,7 +28,7 @@ cp "$build/ringside" "$root/"
 cp "$here/../LICENSE" "$root/"
 # Not the machine's own bundle: it may trust more than Debian does.
 cat "$certificates"/*.crt >"$root/etc/ssl/certs/ca-certificates.crt"
-"$here/third_party.sh" "$build/deps" >"$list"
+"$here/third_party.sh" "$build/deps" "$architecture" >"$list"
 cut -f 2-4 "$list" >"$root/licenses/THIRD-PARTY"
 "$here/spdx.sh" "$architecture" <"$list" >"$root/licenses/ringside.spdx.json"
 while IFS=$tab read -r _ name _ _ _ _ texts; do

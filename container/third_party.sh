@@ -4,14 +4,14 @@
 # image), name, version, licence, sha256 of the source tarball ("-": what Debian compiled), package URL, licence texts (files,
 # between commas).
 #
-#   container/third_party.sh DEPS
+#   container/third_party.sh DEPS ARCHITECTURE
 #
 # The libraries are those of deps.lock, in the versions that DEPS/manifest says were taken.
 set -eu
 export LC_ALL=C
 
 lock=$(dirname "$0")/deps.lock
-deps=$1
+deps=$1 arch=$2
 
 die() {
 	printf 'third_party: %s\n' "$*" >&2
@@ -23,12 +23,15 @@ purl() {
 	printf 'pkg:deb/debian/%s@%s?arch=%s' "$1" "$(printf '%s' "$2" | sed 's/:/%3A/g; s/+/%2B/g; s/~/%7E/g')" "$3"
 }
 
+# ROLE NAME PACKAGE VERSION ARCHITECTURE LICENCE ROOT
+debian() {
+	printf '%s\t%s\t%s\t%s\t-\t%s\t%s/usr/share/doc/%s/copyright\n' "$1" "$2" "$4" "$6" "$(purl "$3" "$4" "$5")" "$7" "$3"
+}
+
 # ROLE NAME PACKAGE LICENCE
-of_debian() {
+installed() {
 	version=$(dpkg-query -W -f '${Version}' "$3") || die "$3 is not installed; run 'make setup'"
-	architecture=$(dpkg-query -W -f '${Architecture}' "$3")
-	printf '%s\t%s\t%s\t%s\t-\t%s\t/usr/share/doc/%s/copyright\n' "$1" "$2" "$version" "$4" \
-		"$(purl "$3" "$version" "$architecture")" "$3"
+	debian "$1" "$2" "$3" "$version" "$(dpkg-query -W -f '${Architecture}' "$3")" "$4" ''
 }
 
 of_lock() {
@@ -45,10 +48,17 @@ of_lock() {
 }
 
 gcc=$(gcc -dumpversion)
+libgcc=libgcc-${gcc%%.*}-dev
+libgcc_licence='GPL-3.0-or-later WITH GCC-exception-3.1'
 list=$(
 	of_lock
-	of_debian linked musl musl-dev MIT
-	of_debian linked libgcc "libgcc-${gcc%%.*}-dev" 'GPL-3.0-or-later WITH GCC-exception-3.1'
-	of_debian beside ca-certificates ca-certificates MPL-2.0
+	if [ -d "$deps/toolchain" ]; then
+		debian linked musl musl-dev "$(cat "$deps/toolchain/musl-dev.version")" "$arch" MIT "$deps/toolchain"
+		installed linked libgcc "$libgcc-$arch-cross" "$libgcc_licence"
+	else
+		installed linked musl musl-dev MIT
+		installed linked libgcc "$libgcc" "$libgcc_licence"
+	fi
+	installed beside ca-certificates ca-certificates MPL-2.0
 )
 printf '%s\n' "$list" | sort -k 2

@@ -34,12 +34,18 @@ run_pytest() {
 }
 
 run_unit() {
-	local test log
-	for test in build/unit/test_*; do
+	local test log build=build runner=()
+	if [ "${ARCH:-$(dpkg --print-architecture)}" != "$(dpkg --print-architecture)" ]; then
+		build=build/$ARCH
+		# qemu's name of it, the libraries of Debian's cross compiler, and those that the Makefile fetched.
+		local machine=aarch64
+		runner=("qemu-$machine-static" -L "/usr/$machine-linux-gnu" -E "LD_LIBRARY_PATH=$build/libraries/usr/lib/$machine-linux-gnu")
+	fi
+	for test in "$build"/unit/test_*; do
 		case $test in *.d | *.o | *.log) continue ;; esac
 		log=$test.log
 		printf '%s\n' "$test"
-		if "$test" >"$log" 2>&1; then
+		if "${runner[@]}" "$test" >"$log" 2>&1; then
 			passed=$((passed + $(grep -Ec '^\[ +OK \]' "$log")))
 		else
 			cat "$log"

@@ -8,7 +8,7 @@
 
 #define SYSCALL_NAME 48
 
-/* "write"; "ia32:write" for a 32-bit caller's number; "syscall_451" where the number has no name. */
+/* "write"; "ia32:write" for a 32-bit caller's number ("a32:" on arm64); "syscall_451" where the number has no name. */
 void syscall_name(uint32_t nr, bool ia32, char ret_name[SYSCALL_NAME]);
 
 #endif

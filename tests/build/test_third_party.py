@@ -87,6 +87,6 @@ def test_a_library_without_a_licence_stops_the_build_and_is_named(tmp_path):
     lock = (ROOT / "container/deps.lock").read_text().splitlines()
     words = lock[-1].split()
     (tmp_path / "deps.lock").write_text("\n".join([*lock[:-1], " ".join(words[:4])]) + "\n")
-    done = subprocess.run([tmp_path / "third_party.sh", ROOT / "build/deps"], capture_output=True, text=True)
+    done = subprocess.run([tmp_path / "third_party.sh", ROOT / "build/deps", "amd64"], capture_output=True, text=True)
     assert done.returncode != 0
     assert words[0] in done.stderr and "licence" in done.stderr

@@ -37,8 +37,9 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def root(binary):
-    if not shutil.which("qemu-system-x86_64"):
-        pytest.skip("no qemu-system-x86_64: make setup-test installs it")
+    emulator = guest.QEMU[0]
+    if not shutil.which(emulator):
+        pytest.skip(f"no {emulator}: make setup-test, or setup-arm64, installs it")
     return guest.make_root(binary)
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fetches the cloud kernel of one Debian suite through apt, once, and prints where it is.
 #
-#   tests/vm/fetch.sh OUT SUITE     -> OUT/SUITE/vmlinuz, and its package and version in OUT/SUITE/package
+#   tests/vm/fetch.sh OUT SUITE ARCHITECTURE     -> OUT/SUITE/vmlinuz, and its package and version in OUT/SUITE/package
 #
 # The mirror is the one that this machine's apt is set up with; lists and packages are kept in a private directory
 # under OUT, and the machine's own apt is only read.
@@ -18,8 +18,7 @@ die() {
 . "$(dirname "$0")/../../container/apt.sh"
 
 kernel_apt() {
-	private_apt "$apt" "deb [arch=amd64 signed-by=$keyring]" "$suite"
-	apt_options+=(-o Dir::State::Status=/dev/null)
+	foreign_apt "$apt" "$architecture" "$suite"
 	apt-get -qq "${apt_options[@]}" update >"$apt/log" 2>&1 ||
 		die "cannot read the index of $suite from the configured mirror: $(tail -n 1 "$apt/log")"
 }
@@ -32,14 +31,14 @@ dependency() {
 # From 7.x on the image package is empty: what was in it is in linux-binary-*.
 kernel_package() {
 	local image binary
-	image=$(dependency linux-image-cloud-amd64 linux-image-)
-	[ -n "$image" ] || die "$suite has no linux-image-cloud-amd64"
+	image=$(dependency linux-image-cloud-$architecture linux-image-)
+	[ -n "$image" ] || die "$suite has no linux-image-cloud-$architecture"
 	binary=$(dependency "$image" linux-binary-)
 	printf '%s\n' "${binary:-$image}"
 }
 
-[ $# -eq 2 ] || die "usage: fetch.sh OUT SUITE"
-suite=$2
+[ $# -eq 3 ] || die "usage: fetch.sh OUT SUITE ARCHITECTURE"
+suite=$2 architecture=$3
 mkdir -p "$1/$suite"
 out=$(cd "$1/$suite" && pwd)
 apt=$out/apt
@@ -53,7 +52,7 @@ if [ ! -f "$out/vmlinuz" ]; then
 	dpkg-deb --fsys-tarfile "$out"/incoming/*.deb |
 		tar -xO --wildcards './boot/vmlinuz-*' './usr/lib/modules/*/vmlinuz' >"$out/vmlinuz.new" 2>/dev/null || true
 	[ -s "$out/vmlinuz.new" ] || die "$package holds no vmlinuz"
-	(cd "$out/incoming" && ls) | sed 's/_amd64\.deb$//; s/%3a/:/' >"$out/package"
+	(cd "$out/incoming" && ls) | sed "s/_$architecture\.deb\$//; s/%3a/:/" >"$out/package"
 	rm -rf "$out/incoming" "$apt"
 	mv "$out/vmlinuz.new" "$out/vmlinuz"
 fi

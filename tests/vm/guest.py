@@ -15,14 +15,20 @@ import types
 
 from harness.transcript import Transcript
 
-from kernels import ROOT
+from kernels import ARCH, FOREIGN, ROOT
 
-BUILD = ROOT / "build" / "vm"
+BUILD = (ROOT / "build" / "vm").joinpath(*FOREIGN)
 # With a source of randomness: without it the kernel patches its code for that when the guest is busy, and the emulator's other CPU
 # may run into the half-patched place (int3 in get_random_u32).
-QEMU = ["qemu-system-x86_64", "-accel", "tcg", "-cpu", "qemu64,+rdrand,+rdseed", "-m", "1G"]
-QEMU += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
-APPEND = "console=ttyS0 quiet panic=-1"
+MACHINES = {
+    "amd64": ["qemu-system-x86_64", "-cpu", "qemu64,+rdrand,+rdseed"],
+    "arm64": ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a57"],
+}
+CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
+# The port for results: the machine's second, or one on PCI where it has but one.
+RESULTS = {"amd64": ["-serial", "chardev:results"], "arm64": ["-device", "pci-serial,chardev=results"]}
+QEMU = [*MACHINES[ARCH], "-accel", "tcg", "-m", "1G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+APPEND = f"console={CONSOLES[ARCH]} quiet panic=-1"
 
 
 class Step(Transcript):
@@ -107,7 +113,7 @@ class Boot:
 def make_root(binary):
     BUILD.mkdir(parents=True, exist_ok=True)
     root = BUILD / "root.cpio"
-    subprocess.run([ROOT / "tests" / "vm" / "initramfs.sh", root, binary], check=True, cwd=ROOT, timeout=120)
+    subprocess.run([ROOT / "tests" / "vm" / "initramfs.sh", root, binary, "/".join(["build", *FOREIGN])], check=True, cwd=ROOT, timeout=120)
     return root
 
 
@@ -152,7 +158,8 @@ def boot(kernel, image, root, scenario):
         old.write_bytes(b"")
     initrd = _make_initrd(root, scenario.job, directory, kernel.btf)
     command = [*QEMU, "-smp", scenario.smp, "-kernel", str(image), "-initrd", str(initrd)]
-    command += ["-append", f"{APPEND} {scenario.append}".strip(), "-serial", f"file:{console}", "-serial", f"file:{results}"]
+    command += ["-append", f"{APPEND} {scenario.append}".strip(), "-serial", f"file:{console}"]
+    command += ["-chardev", f"file,id=results,path={results}", *RESULTS[ARCH]]
     qmp, monitor = socket.socketpair()
     command += ["-chardev", f"socket,id=qmp,fd={monitor.fileno()}", "-mon", "chardev=qmp,mode=control"]
     injector = threading.Thread(target=_inject_nmis, args=(results, qmp))

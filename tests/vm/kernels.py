@@ -7,7 +7,10 @@ import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = ROOT / "build" / "cache" / "vm"
+# ARCH=arm64: its kernels and guests; what they leave is kept apart.
+ARCH = os.environ.get("ARCH", "amd64")
+FOREIGN = () if ARCH == "amd64" else (ARCH,)
+CACHE = (ROOT / "build" / "cache" / "vm").joinpath(*FOREIGN)
 SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "trixie-backports"}
 OLDEST = "5.10"
 NOBTF = "nobtf"  # ours, see nobtf.sh: only where it is asked for, and `make test-vm-nobtf` has built it
@@ -27,7 +30,7 @@ class Kernel:
         if not self.suite:
             return pathlib.Path(self.name)
         done = subprocess.run(
-            [ROOT / "tests" / "vm" / "fetch.sh", CACHE, self.suite], capture_output=True, text=True, timeout=900
+            [ROOT / "tests" / "vm" / "fetch.sh", CACHE, self.suite, ARCH], capture_output=True, text=True, timeout=900
         )
         if done.returncode:
             raise LookupError(done.stderr.strip())

@@ -8,7 +8,9 @@ import re
 
 import pytest
 
-GOLDEN = pathlib.Path(__file__).parent / "golden"
+from kernels import FOREIGN
+
+GOLDEN = (pathlib.Path(__file__).parent / "golden").joinpath(*FOREIGN)
 
 
 def normalised(text):

@@ -21,6 +21,10 @@
 #define IA32_WRITE  4
 #define IA32_WRITEV 146
 
+#ifndef MAP_32BIT
+#define MAP_32BIT 0
+#endif
+
 struct job {
 	pthread_t thread;
 	int cpu;
@@ -29,12 +33,16 @@ struct job {
 
 static long ia32_call(long nr, long a, long b, long c)
 {
-	int returned;
+	int returned = -1; /* of other processors: 64-bit code has no such entry */
 
+#if defined(__x86_64__)
 	__asm__ volatile("int $0x80"
 			 : "=a"(returned)
 			 : "a"((int)nr), "b"((int)a), "c"((int)b), "d"((int)c), "D"(0x7777)
 			 : "memory", "r8", "r9", "r10", "r11");
+#else
+	(void)nr, (void)a, (void)b, (void)c;
+#endif
 	return returned;
 }
 

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Unpacks Debian packages of another architecture into a directory, without their dependencies and without installing anything;
+# of each, OUT/PACKAGE.version holds the version.
+#
+#   container/foreign.sh OUT ARCHITECTURE PACKAGE...
+set -euo pipefail
+export LC_ALL=C
+
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+die() {
+	printf 'foreign: %s\n' "$*" >&2
+	exit 1
+}
+
+# shellcheck source=container/apt.sh
+. "$(dirname "$0")/apt.sh"
+
+[ $# -ge 3 ] || die "usage: foreign.sh OUT ARCHITECTURE PACKAGE..."
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+architecture=$2
+shift 2
+suite=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
+incoming=$(mktemp -d)
+trap 'rm -rf "$incoming"' EXIT
+foreign_apt "$incoming/apt" "$architecture" "$suite"
+apt-get -qq "${apt_options[@]}" update || die "cannot read the index of $suite for $architecture from the configured mirror"
+(cd "$incoming" && apt-get -qq "${apt_options[@]}" download "$@") || die "cannot fetch $* for $architecture"
+for package in "$@"; do
+	dpkg -x "$incoming/$package"_*.deb "$out"
+	dpkg-deb -f "$incoming/$package"_*.deb Version >"$out/$package.version"
+done
