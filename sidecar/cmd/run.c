@@ -411,7 +411,7 @@ static int run_all(struct run *run)
 		return 1;
 	}
 	if (finish(run) == -EBUSY) {
-		/* The printing thread is stuck in its write: nothing may be freed under it. */
+		/* A thread is stuck, in its write or a name's lookup: nothing may be freed under it. */
 		_exit(0);
 	}
 	return 0;

@@ -242,7 +242,7 @@ int sender_finish(struct sender *sender, const uint8_t *bye, size_t length, uint
 				  .tv_nsec = (long)(now % 1000000000u)};
 	/* A name's lookup may hold the thread past the deadline. It is left behind then, with all it uses: the process ends. */
 	if (pthread_timedjoin_np(sender->thread, NULL, &until))
-		return -ETIMEDOUT;
+		return -EBUSY;
 	sender->started = false;
 	ended = uplink_ended(sender->uplink);
 	return ended > 0 ? 0 : ended < 0 ? ended : -EIO;
