@@ -409,4 +409,6 @@ void receiver_ready(struct receiver *receiver)
 		receiver_read(receiver);
 	else if (receiver->state == LEAVING)
 		drain(receiver);
+	else
+		receiver_watch(receiver);
 }

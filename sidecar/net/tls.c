@@ -11,6 +11,7 @@
 
 #define LOOK_AGAIN_NS 1000000000ull
 #define RECORD	      (16 * 1024)
+#define DISCARD	      (256 * 1024)
 
 static struct session *session_of(const struct tls *tls, int fd)
 {
@@ -77,6 +78,9 @@ static int begin(struct tls *tls, int fd, struct session **ret_session)
 {
 	int err = tls->under->dialled(tls->under->context, fd);
 
+	/* One of the net below (an ICMP message can bring it) is no word of TLS: there is no session to answer in. */
+	if (err == -EPROTO)
+		err = -ECONNABORTED;
 	if (!err)
 		err = grow_sessions(tls, fd);
 	if (err)
@@ -107,17 +111,22 @@ static int tls_dialled(void *context, int fd)
 	return err == -EAGAIN ? -EINPROGRESS : err;
 }
 
-/* Reads and forgets, so that our last words reach a peer that still talks. */
+/*
+ * Reads and forgets, so that our last words reach a peer that still talks; no more at once than others can wait for, however
+ * fast it talks.
+ */
 static ssize_t discard(struct session *session)
 {
 	const struct net *under = session->tls->under;
 	char waste[4096];
 	ssize_t n;
 
-	do {
+	for (size_t done = 0; done < DISCARD; done += (size_t)n) {
 		n = under->recv(under->context, session->fd, waste, sizeof(waste));
-	} while (n > 0);
-	return n;
+		if (n <= 0)
+			return n;
+	}
+	return -EAGAIN;
 }
 
 static ssize_t tls_recv(void *context, int fd, void *data, size_t length)
@@ -188,6 +197,8 @@ static short tls_events(void *context, int fd, bool reading, bool writing)
 
 	if (!session || session->plain)
 		return tls->under->events(tls->under->context, fd, reading, writing);
+	/* An owner that wants neither to read nor to write now would be woken for it again and again. */
+	(void)session_flush(session);
 	waits = buf_length(&session->out) > 0;
 	/* In the handshake it is the peer's turn, whatever the owner wants. */
 	if (!session->shaken)

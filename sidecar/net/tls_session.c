@@ -197,8 +197,11 @@ int session_flush(struct session *session)
 
 		if (n == -EAGAIN)
 			return 0;
-		if (n < 0)
+		if (n < 0) {
+			/* It will never go. The error comes again to whoever reads or writes. */
+			buf_clear(&session->out);
 			return (int)n;
+		}
 		buf_consume(&session->out, (size_t)n);
 	}
 	/* Thousands of connections wait: none keeps room that it does not need. */
@@ -228,6 +231,9 @@ static bool expect_host(const struct tls *tls, SSL *ssl)
 	address[strcspn(address, "%")] = '\0'; /* the interface is ours, not the peer's */
 	if (X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address))
 		return true;
+	/* A subject's common name is no DNS name. */
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+				       X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return SSL_set1_host(ssl, tls->config.host) &&
 	       SSL_set_tlsext_host_name(ssl, tls->config.host);
 }

@@ -42,6 +42,26 @@ static void a_collector_of_another_name_gets_no_hello(void **state)
 	pem_free(&other);
 }
 
+static void a_common_name_is_no_dns_name(void **state)
+{
+	struct pair pair;
+	struct pem other;
+	char name[32];
+
+	(void)state;
+	sim_begin();
+	pem_make(&other, &authority, NULL, DAY);
+	X509_NAME_get_text_by_NID(X509_get_subject_name(other.x509), NID_commonName, name,
+				  sizeof(name));
+	pair_begin(&pair, &other, NULL, NULL);
+	side_end(&pair.side);
+	tls_net_free(pair.agent);
+	pair.agent = tls_side(false, authority.certificate, NULL, name);
+	side_begin_on(&pair.side, "localhost", true, tls_net(pair.agent));
+	expect_no_session(&pair, "it is not for leaf", "refuses");
+	pem_free(&other);
+}
+
 static void an_expired_collector_gets_no_hello(void **state)
 {
 	struct pair pair;
@@ -172,6 +192,58 @@ static void a_hello_is_believed_up_to_16_kilobytes(void **state)
 	pair_end(&pair);
 }
 
+static int fail_below(void *context, int fd)
+{
+	(void)context;
+	(void)fd;
+	return -EPROTO;
+}
+
+/* An ICMP message brings it to a connection that nobody has looked at yet. */
+static void an_error_of_the_net_below_is_not_answered(void **state)
+{
+	struct pair pair;
+
+	(void)state;
+	sim_begin();
+	pair_begin(&pair, &server, NULL, NULL);
+	sim.net.dialled = fail_below;
+	raw_dial(&pair, NULL, 0);
+	assert_int_equal(hub_count(pair.sink.hub), 0);
+	pair_end(&pair);
+}
+
+static int talked;
+
+static ssize_t talk_on(void *context, int fd, void *data, size_t length)
+{
+	(void)context;
+	(void)fd;
+	if (++talked > 1000)
+		fail_msg("the others wait for this peer's end");
+	memset(data, 'x', length);
+	return (ssize_t)length;
+}
+
+static void a_plain_peer_that_never_stops_holds_nobody_up(void **state)
+{
+	struct pair pair;
+
+	(void)state;
+	sim_begin();
+	pair_begin(&pair, &server, NULL, NULL);
+	talked = 0;
+	sim.net.recv = talk_on;
+	raw_dial(&pair, NULL, 0);
+	sink_turn(&pair.sink);
+	assert_int_equal(pair.sink.rejected, 1);
+	assert_int_equal(hub_count(pair.sink.hub), 1);
+	sim.now += 2 * SIM_SECOND;
+	sink_turn(&pair.sink);
+	assert_int_equal(hub_count(pair.sink.hub), 0);
+	pair_end(&pair);
+}
+
 static bool has_name(const char *names, const char *name)
 {
 	const struct net *near, *far;
@@ -256,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_collector_of_another_authority_gets_no_hello),
 		cmocka_unit_test(a_collector_of_another_name_gets_no_hello),
+		cmocka_unit_test(a_common_name_is_no_dns_name),
 		cmocka_unit_test(an_expired_collector_gets_no_hello),
 		cmocka_unit_test(
 			an_agent_without_a_certificate_is_turned_away_where_one_is_asked_for),
@@ -265,6 +338,8 @@ int main(void)
 		cmocka_unit_test(a_look_at_the_port_is_not_worth_a_line),
 		cmocka_unit_test(a_handshake_has_ten_seconds),
 		cmocka_unit_test(a_hello_is_believed_up_to_16_kilobytes),
+		cmocka_unit_test(an_error_of_the_net_below_is_not_answered),
+		cmocka_unit_test(a_plain_peer_that_never_stops_holds_nobody_up),
 		cmocka_unit_test(a_certificate_speaks_for_the_names_in_it),
 		cmocka_unit_test(wrong_pems_are_told_with_the_option_and_the_reason),
 	};
