@@ -158,25 +158,38 @@ static int choose(const struct inject_config *config)
 	return 0;
 }
 
+/* 0 or 2. `given` is what the text came from. */
+static int check_ca(const char *given, const char *pem)
+{
+	if (!strstr(pem, "-----BEGIN CERTIFICATE-----"))
+		return choice_wrong("--tls-ca", given, "it holds no certificate in PEM",
+				    "give the file that begins with -----BEGIN CERTIFICATE-----");
+	if (strstr(pem, "PRIVATE KEY-----"))
+		return choice_wrong(
+			"--tls-ca", given,
+			"it holds a private key, which all who may read the pod would see",
+			"give the certificates alone");
+	return 0;
+}
+
 /* The text of the certificates, ended by a NUL. 0, 1 or 2. */
 static int read_ca(const char *given, struct buf *buf, const char **ret_pem)
 {
 	int err = 0;
 
 	*ret_pem = given;
-	if (!given || strstr(given, "-----BEGIN "))
+	if (!given)
 		return 0;
+	if (strstr(given, "-----BEGIN "))
+		return check_ca("PEM text", given);
 	err = read_file(given, PEM_MAX, buf);
 	if (err)
 		return err;
 	if (buf_put(buf, "", 1))
 		return 1;
 	*ret_pem = (const char *)buf_head(buf);
-	if (strlen(*ret_pem) + 1 != buf_length(buf) ||
-	    !strstr(*ret_pem, "-----BEGIN CERTIFICATE-----"))
-		return choice_wrong("--tls-ca", given, "it holds no certificate in PEM",
-				    "give the file that begins with -----BEGIN CERTIFICATE-----");
-	return 0;
+	/* What stands behind a NUL would be lost. */
+	return check_ca(given, strlen(*ret_pem) + 1 == buf_length(buf) ? *ret_pem : "");
 }
 
 static int inject_file(const char *name, const struct inject_change *change)

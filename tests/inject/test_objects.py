@@ -201,6 +201,7 @@ def test_remove_refuses_a_memory_that_is_none(binary, value):
         (["--collector", "a b"], "--collector"), (["--collector", ":9717"], "--collector"), (["--image", ""], "--image"),
         (["--image", "a b"], "--image"), (["--process-access", "all"], "--process-access"), (["--remove=1"], "--remove"),
         (["--insecure", "--tls-ca", PEM], "--insecure"), (["--tls-ca", "/dev/null"], "--tls-ca"), (["a", "b"], "value=b"),
+        (["--tls-ca", PEM + PEM.replace("CERTIFICATE", "PRIVATE KEY")], "private key"),
     ],
 )  # fmt: skip
 def test_wrong_options_are_refused_by_name(binary, options, word):
