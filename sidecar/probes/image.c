@@ -3,7 +3,11 @@
 
 #include <errno.h>
 #include <gelf.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 /* Only what has no dynamic symbols needs its full table: static executables. */
 #define SYMTAB_MAX (32 * 1024 * 1024)
@@ -108,30 +112,67 @@ static void read_headers(Elf *elf, struct traits *traits)
 		traits->interpreter |= header.p_type == PT_INTERP;
 }
 
-int image_read(int fd, struct image *ret_image)
+static void read_elf(Elf *elf, struct image *image)
 {
 	const uint16_t one = 1;
 	const unsigned char order = *(const unsigned char *)&one ? ELFDATA2LSB : ELFDATA2MSB;
-	const unsigned char *identity;
+	const unsigned char *identity = (const unsigned char *)elf_getident(elf, NULL);
 	struct traits traits = {0};
-	Elf *elf;
 
-	memset(ret_image, 0, sizeof(*ret_image));
-	elf_version(EV_CURRENT);
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (!elf)
-		return -EIO;
-	if (elf_kind(elf) == ELF_K_ELF) {
-		identity = (const unsigned char *)elf_getident(elf, NULL);
-		ret_image->is_elf = true;
-		ret_image->is_64bit =
-			identity[EI_CLASS] == ELFCLASS64 && identity[EI_DATA] == order;
-		read_headers(elf, &traits);
-		read_sections(elf, ret_image, &traits);
-		ret_image->is_closed =
-			!traits.interpreter && !ret_image->getaddrinfo &&
-			(traits.go || (traits.executable && !traits.linked && !traits.symbols));
+	image->is_elf = true;
+	image->is_64bit = identity[EI_CLASS] == ELFCLASS64 && identity[EI_DATA] == order;
+	read_headers(elf, &traits);
+	read_sections(elf, image, &traits);
+	image->is_closed = !traits.interpreter && !image->getaddrinfo &&
+			   (traits.go || (traits.executable && !traits.linked && !traits.symbols));
+}
+
+static sigjmp_buf cut;
+
+static void leave(int signal)
+{
+	(void)signal;
+	siglongjmp(cut, 1);
+}
+
+/* Whoever may write to the file can cut it short meanwhile: then the map has pages that it has not (SIGBUS). */
+static int read_map(char *map, size_t size, struct image *ret_image)
+{
+	const struct sigaction leaving = {.sa_handler = leave};
+	struct sigaction before;
+	Elf *volatile elf = NULL;
+	volatile int err = 0;
+
+	sigaction(SIGBUS, &leaving, &before);
+	if (sigsetjmp(cut, 1)) {
+		memset(ret_image, 0, sizeof(*ret_image));
+		err = -EIO;
+	} else {
+		elf = elf_memory(map, size);
+		if (elf && elf_kind(elf) == ELF_K_ELF)
+			read_elf(elf, ret_image);
 	}
 	elf_end(elf);
-	return 0;
+	sigaction(SIGBUS, &before, NULL);
+	return err;
+}
+
+int image_read(int fd, struct image *ret_image)
+{
+	struct stat status;
+	void *map;
+	int err;
+
+	memset(ret_image, 0, sizeof(*ret_image));
+	if (fstat(fd, &status))
+		return -errno;
+	if (status.st_size < EI_NIDENT)
+		return 0;
+	map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	elf_version(EV_CURRENT);
+	err = read_map(map, (size_t)status.st_size, ret_image);
+	munmap(map, (size_t)status.st_size);
+	return err;
 }
