@@ -5,12 +5,14 @@
 #include <gelf.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* Only what has no dynamic symbols needs its full table: static executables. */
-#define SYMTAB_MAX (32 * 1024 * 1024)
+/* What a linker makes is far below these; the file's owner may write anything. */
+#define TABLE_MAX    (32 * 1024 * 1024)
+#define SEGMENTS_MAX 128
 
 /* What tells whether an image may hold a resolver that no symbol shows. */
 struct traits {
@@ -18,6 +20,7 @@ struct traits {
 	bool interpreter; /* is a dynamic executable */
 	bool linked;	  /* needs libraries, or is one */
 	bool symbols;	  /* has its full table */
+	bool dynamic, dynamic_symbols;
 	bool go;
 };
 
@@ -27,7 +30,7 @@ static uint64_t offset_of(Elf *elf, uint64_t address)
 	size_t count;
 	GElf_Phdr header;
 
-	if (elf_getphdrnum(elf, &count))
+	if (elf_getphdrnum(elf, &count) || count > SEGMENTS_MAX)
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		if (!gelf_getphdr(elf, (int)i, &header))
@@ -73,6 +76,27 @@ static void read_dynamic(Elf_Scn *section, struct traits *traits)
 			traits->linked = true;
 }
 
+/* Of each kind there is one; where it can't be used in place, libelf would make room for a copy. */
+static void read_table(Elf *elf, Elf_Scn *section, const GElf_Shdr *header, struct image *image,
+		       struct traits *traits)
+{
+	const size_t alignment = image->is_64bit ? sizeof(uint64_t) : sizeof(uint32_t);
+
+	if (header->sh_size > TABLE_MAX || header->sh_offset % alignment)
+		return;
+	if (header->sh_type == SHT_DYNAMIC && !traits->dynamic) {
+		traits->dynamic = true;
+		read_dynamic(section, traits);
+	} else if (header->sh_type == SHT_DYNSYM && !traits->dynamic_symbols) {
+		traits->dynamic_symbols = true;
+		read_symbols(elf, section, header, image);
+	} else if (header->sh_type == SHT_SYMTAB && !traits->symbols && !traits->interpreter &&
+		   !image->getaddrinfo) {
+		/* Only what has no dynamic symbols needs its full table: static executables. */
+		read_symbols(elf, section, header, image);
+	}
+}
+
 static void read_sections(Elf *elf, struct image *image, struct traits *traits)
 {
 	Elf_Scn *section = NULL;
@@ -89,13 +113,8 @@ static void read_sections(Elf *elf, struct image *image, struct traits *traits)
 		name = elf_strptr(elf, names, header.sh_name);
 		if (name && !strcmp(name, ".go.buildinfo"))
 			traits->go = true;
-		if (header.sh_type == SHT_DYNAMIC)
-			read_dynamic(section, traits);
+		read_table(elf, section, &header, image, traits);
 		traits->symbols |= header.sh_type == SHT_SYMTAB;
-		if (header.sh_type == SHT_DYNSYM ||
-		    (header.sh_type == SHT_SYMTAB && !traits->interpreter && !image->getaddrinfo &&
-		     header.sh_size <= SYMTAB_MAX))
-			read_symbols(elf, section, &header, image);
 	}
 }
 
@@ -120,11 +139,26 @@ static void read_elf(Elf *elf, struct image *image)
 	struct traits traits = {0};
 
 	image->is_elf = true;
-	image->is_64bit = identity[EI_CLASS] == ELFCLASS64 && identity[EI_DATA] == order;
+	if (identity[EI_DATA] != order)
+		return;
+	image->is_64bit = identity[EI_CLASS] == ELFCLASS64;
 	read_headers(elf, &traits);
 	read_sections(elf, image, &traits);
 	image->is_closed = !traits.interpreter && !image->getaddrinfo &&
 			   (traits.go || (traits.executable && !traits.linked && !traits.symbols));
+}
+
+/* Past 65279 sections or 65534 segments their numbers stand elsewhere, and libelf makes room for as many as are named there. */
+static bool is_counted(const char *map)
+{
+	Elf64_Ehdr wide;
+	Elf32_Ehdr narrow;
+
+	memcpy(&wide, map, sizeof(wide));
+	memcpy(&narrow, map, sizeof(narrow));
+	if (map[EI_CLASS] == ELFCLASS64)
+		return (wide.e_shnum || !wide.e_shoff) && wide.e_phnum != PN_XNUM;
+	return (narrow.e_shnum || !narrow.e_shoff) && narrow.e_phnum != PN_XNUM;
 }
 
 static sigjmp_buf cut;
@@ -148,7 +182,10 @@ static int read_map(char *map, size_t size, struct image *ret_image)
 		memset(ret_image, 0, sizeof(*ret_image));
 		err = -EIO;
 	} else {
-		elf = elf_memory(map, size);
+		/* A written page is ours alone: the header stays as it is. */
+		*(volatile char *)map = *(volatile char *)map;
+		if (is_counted(map))
+			elf = elf_memory(map, size);
 		if (elf && elf_kind(elf) == ELF_K_ELF)
 			read_elf(elf, ret_image);
 	}
@@ -166,9 +203,10 @@ int image_read(int fd, struct image *ret_image)
 	memset(ret_image, 0, sizeof(*ret_image));
 	if (fstat(fd, &status))
 		return -errno;
-	if (status.st_size < EI_NIDENT)
+	if (status.st_size < (off_t)sizeof(Elf64_Ehdr))
 		return 0;
-	map = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	map = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_NORESERVE, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	elf_version(EV_CURRENT);
