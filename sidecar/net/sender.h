@@ -59,9 +59,8 @@ int sender_start(struct sender *sender);
 void sender_stats(struct sender *sender, struct sender_stats *ret_stats);
 /*
  * Sends what is queued, then `bye` (a whole delimited AgentFrame, copied), waits for the last Ack and joins; all before
- * `deadline_ns` (clock_monotonic_ns). 0: everything was acknowledged and the Bye taken; -ETIMEDOUT: not so; -EBUSY: not so, and
- * the thread is stuck in a name's lookup: leave by _exit; -ENOMEM.
- * Nothing may be pushed after it was called.
+ * `deadline_ns` (clock_monotonic_ns). 0: everything was acknowledged and the Bye taken; -ETIMEDOUT: not so; -EBUSY: not so,
+ * and the thread is stuck in a name's lookup: leave by _exit; -ENOMEM. Nothing may be pushed after it was called.
  */
 int sender_finish(struct sender *sender, const uint8_t *bye, size_t length, uint64_t deadline_ns);
 /* After sender_finish, or for a sender that was never started. */

@@ -148,7 +148,7 @@ static void read_elf(Elf *elf, struct image *image)
 			   (traits.go || (traits.executable && !traits.linked && !traits.symbols));
 }
 
-/* Past 65279 sections or 65534 segments their numbers stand elsewhere, and libelf makes room for as many as are named there. */
+/* Numbers past what the header has room for stand elsewhere, and libelf makes room for as many as are named there. */
 static bool is_counted(const char *map)
 {
 	Elf64_Ehdr wide;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Looks into executables and libraries for the functions that uprobes go on: by symbol, never by file name. Reads the file
- * through an open descriptor; keeps nothing. Files are untrusted: whatever they hold, and become meanwhile, the answer is one of
- * the below. One thread at a time.
+ * through an open descriptor; keeps nothing. Files are untrusted: whatever they hold, and become meanwhile, the answer is one
+ * of the below. One thread at a time.
  */
 #ifndef RINGSIDE_PROBES_IMAGE_H
 #define RINGSIDE_PROBES_IMAGE_H
