@@ -21,9 +21,10 @@ struct inject_change {
 
 /* Why there is no result. */
 struct inject_trouble {
-	char object[320];	/* KIND/NAME, or empty */
-	char path[192];		/* of the value that is wrong, such as items[2].spec, or empty */
-	size_t line, column;	/* where reading ended, from 1; 0: it did not end there */
+	char object[320]; /* KIND/NAME, or empty */
+	char path[192];	  /* of the value that is wrong, such as items[2].spec, or empty */
+	size_t line,
+		column; /* where it is, or the innermost value around what is missing, from 1 */
 	const char *why, *todo; /* todo may be NULL */
 };
 

@@ -138,7 +138,10 @@ int object_change(struct work *work)
 		return err ? err : change_list(work, &items);
 	}
 	snprintf(work->object, sizeof(work->object), "%.60s", kind);
-	return work_refuse(work, &root,
+	err = place_member(work, &root, "kind", &items);
+	if (err)
+		return err;
+	return work_refuse(work, &items,
 			   *kind ? "objects of this kind and apiVersion have no pods"
 				 : "it has no kind",
 			   "give a Pod, Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, "

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "inject/locate.h"
 #include "inject/work.h"
 
 /* As the input: four spaces (kubectl), two, or one line. */
@@ -19,16 +20,23 @@ static yyjson_write_flag style_of(const char *text, size_t length)
 	return indent == 2 ? YYJSON_WRITE_PRETTY_TWO_SPACES : YYJSON_WRITE_PRETTY;
 }
 
+static void say_where(const char *text, size_t length, size_t at, struct inject_trouble *trouble)
+{
+	size_t character;
+
+	if (!yyjson_locate_pos(text, length, at, &trouble->line, &trouble->column, &character))
+		trouble->line = trouble->column = 0;
+}
+
 static int not_json(const char *text, size_t length, const yyjson_read_err *error,
 		    struct inject_trouble *trouble)
 {
-	size_t at = error->pos < length ? error->pos : length, character;
+	const size_t at = error->pos < length ? error->pos : length;
 
 	if (error->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
 		return -ENOMEM;
 	trouble->why = error->msg;
-	if (!yyjson_locate_pos(text, length, at, &trouble->line, &trouble->column, &character))
-		trouble->line = trouble->column = 0;
+	say_where(text, length, at, trouble);
 	return -EINVAL;
 }
 
@@ -58,6 +66,9 @@ int inject_text(const struct inject_change *change, const char *text, size_t len
 	work.doc = yyjson_doc_mut_copy(doc, NULL);
 	yyjson_doc_free(doc);
 	err = sidecar && work.doc ? object_change(&work) : -ENOMEM;
+	if (err == -EINVAL)
+		say_where(text, length, (size_t)(locate(text, ret_trouble->path) - text),
+			  ret_trouble);
 	if (!err)
 		err = write_out(work.doc, style_of(text, length), ret_text, ret_length);
 	yyjson_mut_doc_free(work.doc);

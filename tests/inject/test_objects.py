@@ -174,6 +174,11 @@ WRONG = [
     (write({**pod_with(), "metadata": {"annotations": {INJECTED: "{}"}}}), ["path=metadata.annotations", "it is not"]),
     (write({**pod_with(), "metadata": {"annotations": {"ringside.io/cpu": 1}}}), ["ringside.io/cpu", "not a text"]),
     (write({"kind": "List", "items": [pod_with(), pod_with(containers=[OURS])]}), ["path=items[1].spec.containers[0]"]),
+    ('{\n "kind": "Service",\n "apiVersion": "v1"}', ["path=kind", "line=2", "column=10"]),
+    ('{"apiVersion":"v1","kind":"List","items":[{"kind":"}\\"]"},{}, [{}],\n 4]}', ["path=items[2]", "line=1", "column=63"]),
+    ('{"kind":"List","items":[{"a":{"b":[1,{}],"c":"\\\\"}},\n\n  -4.5e1 ]}', ["path=items[1]", "line=3", "column=3"]),
+    ('{"kind":"Pod","apiVersion":"v1",\n"spec":{"a":true}}', ["path=spec.containers", "missing", "line=2", "column=8"]),
+    ('{"kind":"Pod","apiVersion":"v1",\n"sp\\u0065c":3}', ["path=spec", "line=1", "column=1"]),
 ]  # fmt: skip
 
 
