@@ -102,7 +102,7 @@ def preempt():
     """Threads that interrupt each other anywhere, on one CPU."""
     job = UNAME + "answer mode cat /sys/kernel/debug/sched/preempt\n"
     for transport in transports():
-        job += observe(f"crowd.{transport}", "getaddrinfo", transport, "gai crowded gai threads")
+        job += observe(f"crowd.{transport}", "getaddrinfo", transport, "gai crowded gai threads", "--ring-lifecycle 8M")
     return Scenario("preempt", job, append="preempt=full", deadline=300 + 300 * len(transports()))
 
 
