@@ -15,7 +15,8 @@
 #include "base/clock.h"
 #include "probes/image.h"
 
-#define FILES 1024 /* looked at; past it, the oldest that has no probe is forgotten */
+#define MAPS_MAX (4 << 20)
+#define FILES	 1024 /* looked at; past it, the oldest that has no probe is forgotten */
 
 enum { LINK_ENTER, LINK_LEAVE, LINK_LINKED, LINKS };
 
@@ -157,7 +158,9 @@ static const struct known_file *look_fd(struct images *images, int fd)
 	file->device = status.st_dev;
 	file->size = (uint64_t)status.st_size;
 	file->changed_ns = changed_ns(&status);
-	if (image_read(fd, &image) || !image.is_elf)
+	if (image_read(fd, &image))
+		file->unseen = true;
+	if (!image.is_elf)
 		return file;
 	file->unseen = image.is_closed || (!image.is_64bit && image.getaddrinfo);
 	if (image.is_64bit)
@@ -245,28 +248,43 @@ static int look_one(struct images *images, const struct images_file *file, enum 
 	return err;
 }
 
-/* The whole map at once: the process may end while we look at its files. NULL: it has none (any more), or it is
- * denied. */
+/*
+ * The whole map at once: the process may end while we look at its files. One that is longer than MAPS_MAX is cut short, which says
+ * that not all was looked at: whoever is observed must not decide how much memory we take. NULL: it has none (any more), or it is
+ * denied.
+ */
 static char *read_maps(uint32_t pid, enum images_denial *ret_denied)
 {
-	char path[64], *text = NULL;
-	size_t size = 0;
-	FILE *maps;
+	char path[64], *text = NULL, *more;
+	size_t length = 0, room = 0;
+	ssize_t n = 1;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	*ret_denied = DENIED_NOTHING;
 	errno = 0;
-	maps = fopen(path, "re");
-	if (maps && getdelim(&text, &size, 0, maps) > 0) {
-		fclose(maps);
-		return text;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && n > 0 && length < MAPS_MAX) {
+		if (room - length < 4096) {
+			room = room ? room * 2 : 65536;
+			more = realloc(text, room);
+			if (!more)
+				break;
+			text = more;
+		}
+		n = read(fd, text + length, room - length - 1);
+		length += n > 0 ? (size_t)n : 0;
 	}
-	if (errno == EACCES)
-		*ret_denied = DENIED_PROCESS;
-	free(text);
-	if (maps)
-		fclose(maps);
-	return NULL;
+	if (fd < 0 || n < 0)
+		*ret_denied = errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
+	if (fd >= 0)
+		close(fd);
+	if (!length) {
+		free(text);
+		return NULL;
+	}
+	text[length] = 0;
+	return text;
 }
 
 /* A file of the process was denied: by whom? Since 6.15 a map can be read (CAP_PERFMON) of a process whose files can't be. */
@@ -363,6 +381,7 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 	/* An exec changes the map under our hands; the process's end may cut it short. */
 	for (int tries = 0; text && tries < 4 && !ret_look->alive; tries++) {
 		ret_look->denied = DENIED_NOTHING;
+		ret_look->unseen |= strlen(text) >= MAPS_MAX;
 		ret_look->alive = look_maps(images, pid, text, ret_look);
 		free(text);
 		text = read_maps(pid, &denied);

@@ -13,6 +13,7 @@
 #define IMAGES	    64
 #define PATH	    256
 #define INTERVAL_NS 60000000000ull
+#define NAMED	    60 /* images that are named in an interval */
 
 /* An image and a reason that were told, and how many processes came since. */
 struct told {
@@ -29,11 +30,17 @@ struct uncovered {
 		uint64_t start_time;
 	} processes[PROCESSES];
 	struct told told[IMAGES];
+	struct told others; /* processes of images that were not named */
+	uint64_t named;	    /* since others.since_ns */
 };
 
 struct uncovered *uncovered_new(void)
 {
-	return calloc(1, sizeof(struct uncovered));
+	struct uncovered *uncovered = calloc(1, sizeof(*uncovered));
+
+	if (uncovered)
+		uncovered->others.why = "more images than can be named; see the lines before";
+	return uncovered;
 }
 
 static void tell_rest(struct told *told)
@@ -50,6 +57,8 @@ void uncovered_free(struct uncovered *uncovered)
 {
 	for (size_t i = 0; uncovered && i < IMAGES; i++)
 		tell_rest(&uncovered->told[i]);
+	if (uncovered)
+		tell_rest(&uncovered->others);
 	free(uncovered);
 }
 
@@ -104,6 +113,11 @@ void uncovered_add(struct uncovered *uncovered, const struct uncovered_process *
 		told->processes++;
 		return;
 	}
+	if (uncovered->named >= NAMED) {
+		uncovered->others.processes++;
+		return;
+	}
+	uncovered->named++;
 	told = make_room(uncovered);
 	*told = (struct told){.why = process->why,
 			      .changed_ns = process->changed_ns,
@@ -122,5 +136,9 @@ void uncovered_refresh(struct uncovered *uncovered)
 
 		if (told->processes && now - told->since_ns >= INTERVAL_NS)
 			tell_rest(told);
+	}
+	if (now - uncovered->others.since_ns >= INTERVAL_NS) {
+		tell_rest(&uncovered->others);
+		uncovered->named = 0;
 	}
 }
