@@ -176,6 +176,7 @@ static int read_map(char *map, size_t size, struct image *ret_image)
 	struct sigaction before;
 	Elf *volatile elf = NULL;
 	volatile int err = 0;
+	char first;
 
 	sigaction(SIGBUS, &leaving, &before);
 	if (sigsetjmp(cut, 1)) {
@@ -183,7 +184,8 @@ static int read_map(char *map, size_t size, struct image *ret_image)
 		err = -EIO;
 	} else {
 		/* A written page is ours alone: the header stays as it is. */
-		*(volatile char *)map = *(volatile char *)map;
+		first = *(volatile char *)map;
+		*(volatile char *)map = first;
 		if (is_counted(map))
 			elf = elf_memory(map, size);
 		if (elf && elf_kind(elf) == ELF_K_ELF)
