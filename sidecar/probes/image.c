@@ -186,7 +186,9 @@ static int read_map(char *map, size_t size, struct image *ret_image)
 		/* A written page is ours alone: the header stays as it is. */
 		first = *(volatile char *)map;
 		*(volatile char *)map = first;
-		if (is_counted(map))
+		if (!memcmp(map, ELFMAG, SELFMAG) && !is_counted(map))
+			err = -ENOEXEC;
+		else
 			elf = elf_memory(map, size);
 		if (elf && elf_kind(elf) == ELF_K_ELF)
 			read_elf(elf, ret_image);

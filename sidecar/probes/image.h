@@ -18,7 +18,7 @@ struct image {
 	bool is_closed; /* static, and by Go with a resolver of its own, or without symbols: can't be told */
 };
 
-/* 0 or -errno of reading; a file that is no ELF gives is_elf false. */
+/* 0 or -errno of reading, -ENOEXEC where its headers name numbers that no linker makes; a file that is no ELF gives is_elf false. */
 int image_read(int fd, struct image *ret_image);
 
 #endif

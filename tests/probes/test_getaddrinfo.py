@@ -2,6 +2,7 @@
 """getaddrinfo: what the caller asked and what it got, for glibc, musl and static programs."""
 
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -352,6 +353,53 @@ def test_a_process_that_is_born_into_the_scope_brings_its_libraries(sidecar, cgr
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         records = _covered(side, types.SimpleNamespace(pid=int(done.stdout)))
         assert not known or records[0]["result"] == -77, side.state()
+
+
+# Each time that it comes into the scope all that it has mapped is looked at.
+HOSTILE = """
+import mmap, os, struct, sys
+directory, library, cgroup = sys.argv[1:]
+image = open(library, "rb").read()
+
+def move(into):
+    with open(os.path.join(into, "cgroup.procs"), "w") as procs:
+        procs.write("0")
+
+def mapped(name, data, size):
+    file = open(os.path.join(directory, name), "wb+")
+    file.write(data)
+    file.truncate(size)
+    file.flush()
+    return file, mmap.mmap(file.fileno(), 4096, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+
+for i in range(200):
+    file, kept = mapped(f"cut{i}", image, len(image))
+    move(cgroup)
+    file.truncate(4096)
+    move(os.path.dirname(cgroup))
+    os.unlink(file.name)
+# No sections in the header, ten million in the first section's size: see elf(5), e_shnum.
+header = bytearray(image[:64])
+header[40:48] = struct.pack("Q", 64)
+header[60:62] = struct.pack("H", 0)
+section = struct.pack("IIQQQQIIQQ", 0, 0, 0, 0, 0, 10000000, 0, 0, 0, 0)
+file, kept = mapped("sparse", bytes(header) + section, 64 + 64 * 10000000)
+move(cgroup)
+print(os.getpid(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_files_that_lie_or_are_cut_short_do_the_sidecar_no_harm(sidecar, cgroup, workloads, tmp_path):
+    side = sidecar(probe="getaddrinfo")
+    command = [sys.executable, "-c", HOSTILE, tmp_path, workloads.library("gai_late"), cgroup.path]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as hostile:
+        pid = hostile.stdout.readline().strip()
+        side.wait(lambda: [one for one in side.messages("coverage") if one.get("pid") == pid], "a report of its files")
+        hostile.stdin.close()
+    status = pathlib.Path(f"/proc/{side.process.pid}/status").read_text()
+    peak = int(status.split("VmHWM:")[1].split()[0])
+    assert peak < 64 * 1024, f"peak memory {peak} KiB"
 
 
 @pytest.fixture
