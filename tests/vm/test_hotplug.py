@@ -22,10 +22,13 @@ def test_the_guest_has_more_possible_cpus_than_online_ones(hotplug):
 def test_counters_are_exact_while_a_cpu_comes_and_goes(hotplug, row, transport):
     step = hotplug.step(f"replugged.{transport}")
     row(hotplug, "CPU comes and goes", transport, taken(step, "syscalls"))
-    check(step)
+    done = check(step)
     reports = step.reports
     assert [report["cpu_numbers"] for report in reports] == [[0, 1], [0, 5], [0]]
     counted = step.counted("getppid", step.cgroup)
+    if missed(done, "syscalls"):
+        assert 0 <= 5 * CALLS - counted["count"] <= missed(done, "syscalls")
+        pytest.skip(f"the accounts hold, but this kernel skipped {missed(done, 'syscalls')} runs of the programs")
     assert counted["count"] == sum(report["getppid"] for report in reports) == 5 * CALLS
     assert counted["per_cpu"] == [3 * CALLS, CALLS, 0, 0, 0, CALLS, 0, 0]
     # A process's only write is its report.
