@@ -397,8 +397,7 @@ def test_files_that_lie_or_are_cut_short_do_the_sidecar_no_harm(sidecar, cgroup,
         pid = hostile.stdout.readline().strip()
         side.wait(lambda: [one for one in side.messages("coverage") if one.get("pid") == pid], "a report of its files")
         hostile.stdin.close()
-    status = pathlib.Path(f"/proc/{side.process.pid}/status").read_text()
-    peak = int(status.split("VmHWM:")[1].split()[0])
+    peak = int(pathlib.Path(f"/proc/{side.process.pid}/status").read_text().split("VmHWM:")[1].split()[0])
     assert peak < 64 * 1024, f"peak memory {peak} KiB"
 
 
