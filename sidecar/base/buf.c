@@ -2,12 +2,16 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUF_SMALLEST 256
+#define READ_BYTES   4096
 
 int buf_init(struct buf *buf, size_t initial, size_t limit)
 {
@@ -106,6 +110,40 @@ int buf_printf(struct buf *buf, const char *format, ...)
 	va_end(arguments);
 	buf->tail += (size_t)length;
 	return 0;
+}
+
+int buf_read(struct buf *buf, int fd)
+{
+	struct pollfd in = {.fd = fd, .events = POLLIN};
+
+	for (;;) {
+		ssize_t n;
+		int err = buf_reserve(buf, READ_BYTES);
+
+		if (err)
+			return err == -ENOSPC ? -EFBIG : err;
+		n = read(fd, buf->data + buf->tail, READ_BYTES);
+		if (n > 0)
+			buf->tail += (size_t)n;
+		else if (!n)
+			return 0;
+		else if (errno == EAGAIN)
+			poll(&in, 1, -1);
+		else if (errno != EINTR)
+			return -errno;
+	}
+}
+
+int buf_read_file(struct buf *buf, const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = buf_read(buf, fd);
+	close(fd);
+	return err;
 }
 
 void buf_consume(struct buf *buf, size_t length)

@@ -30,6 +30,10 @@ int buf_reserve(struct buf *buf, size_t length);
 /* 0, -ENOSPC or -ENOMEM; then nothing was appended. */
 int buf_put(struct buf *buf, const void *data, size_t length);
 int buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Appends all that a descriptor gives, waiting where it has nothing yet. 0; -errno; -EFBIG: past the limit, up to which it was read. */
+int buf_read(struct buf *buf, int fd);
+/* The same of a file, which may be one that is no plain file. */
+int buf_read_file(struct buf *buf, const char *path);
 /* Takes bytes off the front; `length` is at most buf_length. */
 void buf_consume(struct buf *buf, size_t length);
 /* Cuts the end off: back to a length seen before. */

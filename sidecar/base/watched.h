@@ -11,8 +11,6 @@
 #include <sys/types.h>
 #include <time.h>
 
-struct buf;
-
 struct watched {
 	const char *path; /* borrowed; NULL: none, which never moves */
 	dev_t device;
@@ -23,7 +21,5 @@ struct watched {
 
 /* Whether the file is another one than at the last call, or there at all where that was the first. */
 bool watched_moved(struct watched *watched);
-/* Appends the whole file. 0; -errno; -EFBIG: it does not fit the buffer's limit. */
-int watched_read(const char *path, struct buf *out);
 
 #endif

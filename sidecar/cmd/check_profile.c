@@ -24,7 +24,7 @@ static void check_events(struct findings *findings, uint32_t hz)
 		  err == -EINVAL ? "give a smaller --profile-hz, or raise "
 				   "kernel.perf_event_max_sample_rate"
 		  : findings->privileges.perf_by_admin
-			  ? "grant CAP_SYS_ADMIN (kernel.perf_event_paranoid is above 2)"
+			  ? PERF_BY_ADMIN_TODO
 			  : "grant CAP_PERFMON, and allow perf_event_open in the seccomp filter",
 		  "no clock of %u times a second: %s", hz, strerror(-err));
 	findings_lack(findings, PROFILE, "perf_event");

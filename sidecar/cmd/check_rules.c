@@ -119,9 +119,7 @@ static void check_transport(struct findings *findings)
 	if (err) {
 		check_add(findings->report, "requirement", "transport", CHECK_NO,
 			  by_perf ? findings->privileges.perf_by_admin
-					    ? "grant CAP_SYS_ADMIN (kernel.perf_event_paranoid is "
-					      "above "
-					      "2), or take --transport ringbuf"
+					    ? PERF_BY_ADMIN_TODO ", or take --transport ringbuf"
 					    : "grant CAP_PERFMON, or take --transport ringbuf"
 				  : "take --transport perf-heap",
 			  "%s is refused: %s", transport_name(asked), error_text(err));

@@ -3,7 +3,6 @@
 #include "inject/inject.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -56,43 +55,16 @@ static const char about[] =
 	"  kubectl get deployment app -o json | ringside inject | kubectl apply -f -\n"
 	"  kubectl get deployment app -o json | ringside inject --remove | kubectl replace -f -\n";
 
-/* Reads to the end. 0 or -errno; -EFBIG: longer than the buffer's limit. */
-static int read_all(int fd, struct buf *buf)
-{
-	struct pollfd in = {.fd = fd, .events = POLLIN};
-
-	for (;;) {
-		ssize_t n;
-		int err = buf_reserve(buf, READ_BYTES);
-
-		if (err)
-			return err == -ENOSPC ? -EFBIG : err;
-		n = read(fd, buf->data + buf->tail, READ_BYTES);
-		if (n > 0)
-			buf->tail += (size_t)n;
-		else if (!n)
-			return 0;
-		else if (errno == EAGAIN)
-			poll(&in, 1, -1);
-		else if (errno != EINTR)
-			return -errno;
-	}
-}
-
 /* 0, or 1: logged. `most` is in bytes. */
 static int read_file(const char *name, size_t most, struct buf *buf)
 {
 	const bool standard = !strcmp(name, "-");
-	const int fd = standard ? STDIN_FILENO : open(name, O_RDONLY | O_CLOEXEC);
-	int err = fd < 0 ? -errno : 0;
+	int err;
 
 	buf_init(buf, 0, most + READ_BYTES);
-	if (!err)
-		err = read_all(fd, buf);
+	err = standard ? buf_read(buf, STDIN_FILENO) : buf_read_file(buf, name);
 	if (!err && buf_length(buf) > most)
 		err = -EFBIG;
-	if (!standard && fd >= 0)
-		close(fd);
 	if (!err)
 		return 0;
 	log_line(LOG_ERROR, "cannot read", "file", standard ? "stdin" : name, "why",

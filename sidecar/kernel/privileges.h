@@ -23,6 +23,8 @@ enum bpf_access {
 	BPF_ABSENT,	   /* a kernel without bpf() */
 };
 
+#define PERF_BY_ADMIN_TODO "grant CAP_SYS_ADMIN (kernel.perf_event_paranoid is above 2)"
+
 struct privileges {
 	uint64_t capabilities; /* effective: bit number = CAP_* */
 	int seccomp;	       /* 0 none, 1 strict, 2 filter, -1 not known */

@@ -47,7 +47,7 @@ static int pem_open(const struct tls_pem *pem, struct buf *file, BIO **ret_bio,
 	ERR_clear_error();
 	(void)buf_init(file, 0, FILE_LIMIT);
 	if (!text) {
-		err = watched_read(pem->value, file);
+		err = buf_read_file(file, pem->value);
 		if (err)
 			return wrong(error, pem, strerror(-err));
 	}

@@ -35,7 +35,7 @@ static int read_text(const char *path, struct buf *text)
 	int err;
 
 	(void)buf_init(text, 0, FILE_LIMIT);
-	err = watched_read(path, text);
+	err = buf_read_file(text, path);
 	/* The end of the text, and of its last word. */
 	return err ? err : buf_put(text, "", 1);
 }

@@ -12,11 +12,12 @@
 #include <unistd.h>
 #include <bpf/libbpf.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "probes/image.h"
 
-#define MAPS_MAX (4 << 20)
-#define FILES	 1024 /* looked at; past it, the oldest that has no probe is forgotten */
+#define MAPS_MAX (4 << 20) /* bytes of a process's map that are looked at */
+#define FILES	 1024	   /* looked at; past it, the oldest that has no probe is forgotten */
 
 enum { LINK_ENTER, LINK_LEAVE, LINK_LINKED, LINKS };
 
@@ -248,43 +249,33 @@ static int look_one(struct images *images, const struct images_file *file, enum 
 	return err;
 }
 
-/*
- * The whole map at once: the process may end while we look at its files. One that is longer than MAPS_MAX is cut short, which says
- * that not all was looked at: whoever is observed must not decide how much memory we take. NULL: it has none (any more), or it is
- * denied.
- */
-static char *read_maps(uint32_t pid, enum images_denial *ret_denied)
+/* All that a process maps, a line each. */
+struct maps {
+	char *text; /* malloc'd; NULL: it has none (any more), or it is denied */
+	enum images_denial denied;
+	bool is_cut; /* there is more of it */
+};
+
+/* At once: the process may end while we look at its files. And no more than MAPS_MAX: whoever is observed decides on its length. */
+static void read_maps(uint32_t pid, struct maps *ret_maps)
 {
-	char path[64], *text = NULL, *more;
-	size_t length = 0, room = 0;
-	ssize_t n = 1;
-	int fd;
+	struct buf buf;
+	char path[64];
+	int err;
 
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
-	*ret_denied = DENIED_NOTHING;
-	errno = 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	while (fd >= 0 && n > 0 && length < MAPS_MAX) {
-		if (room - length < 4096) {
-			room = room ? room * 2 : 65536;
-			more = realloc(text, room);
-			if (!more)
-				break;
-			text = more;
-		}
-		n = read(fd, text + length, room - length - 1);
-		length += n > 0 ? (size_t)n : 0;
-	}
-	if (fd < 0 || n < 0)
-		*ret_denied = errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
-	if (fd >= 0)
-		close(fd);
-	if (!length) {
-		free(text);
-		return NULL;
-	}
-	text[length] = 0;
-	return text;
+	(void)buf_init(&buf, 0, MAPS_MAX);
+	err = buf_read_file(&buf, path);
+	*ret_maps = (struct maps){
+		.denied = err == -EACCES ? DENIED_PROCESS : DENIED_NOTHING,
+		.is_cut = err == -EFBIG,
+	};
+	if (ret_maps->is_cut)
+		buf_truncate(&buf, buf_length(&buf) - 1);
+	if (buf_length(&buf) && !buf_put(&buf, "", 1))
+		ret_maps->text = (char *)buf.data;
+	else
+		buf_done(&buf);
 }
 
 /* A file of the process was denied: by whom? Since 6.15 a map can be read (CAP_PERFMON) of a process whose files can't be. */
@@ -304,7 +295,7 @@ static enum images_denial denied_by(uint32_t pid)
 void images_look_file(struct images *images, const struct images_file *file,
 		      struct images_look *ret_look)
 {
-	char *text;
+	struct maps maps;
 	int err;
 
 	memset(ret_look, 0, sizeof(*ret_look));
@@ -313,10 +304,9 @@ void images_look_file(struct images *images, const struct images_file *file,
 	if (err != -EACCES)
 		return;
 	/* The files of a process that ended are denied too; its map is not, but empty. */
-	text = read_maps(file->pid, &ret_look->denied);
-	if (text)
-		ret_look->denied = denied_by(file->pid);
-	free(text);
+	read_maps(file->pid, &maps);
+	ret_look->denied = maps.text ? denied_by(file->pid) : maps.denied;
+	free(maps.text);
 }
 
 /* One line of /proc/PID/maps. False: it maps no file as code. */
@@ -374,23 +364,23 @@ static bool look_maps(struct images *images, uint32_t pid, char *text, struct im
 
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look)
 {
-	enum images_denial denied;
-	char *text = read_maps(pid, &denied);
+	struct maps maps;
 
+	read_maps(pid, &maps);
 	memset(ret_look, 0, sizeof(*ret_look));
 	/* An exec changes the map under our hands; the process's end may cut it short. */
-	for (int tries = 0; text && tries < 4 && !ret_look->alive; tries++) {
+	for (int tries = 0; maps.text && tries < 4 && !ret_look->alive; tries++) {
 		ret_look->denied = DENIED_NOTHING;
-		ret_look->unseen |= strlen(text) >= MAPS_MAX;
-		ret_look->alive = look_maps(images, pid, text, ret_look);
-		free(text);
-		text = read_maps(pid, &denied);
+		ret_look->unseen |= maps.is_cut;
+		ret_look->alive = look_maps(images, pid, maps.text, ret_look);
+		free(maps.text);
+		read_maps(pid, &maps);
 	}
 	/* What has no map ended; that is no matter of privileges. */
-	if (!text)
-		ret_look->denied = denied;
-	ret_look->alive &= text != NULL && !ret_look->denied;
-	free(text);
+	if (!maps.text)
+		ret_look->denied = maps.denied;
+	ret_look->alive &= maps.text && !ret_look->denied;
+	free(maps.text);
 }
 
 static bool opens(enum way way, const struct images_file *file)
@@ -404,31 +394,31 @@ static bool opens(enum way way, const struct images_file *file)
 
 enum images_denial images_denied(uint32_t pid)
 {
-	enum images_denial denied;
-	char *text = read_maps(pid, &denied), *line, *next;
 	struct images_file file;
+	struct maps maps;
+	char *line, *next;
 
-	for (line = text; line && *line && !denied; line = next) {
+	read_maps(pid, &maps);
+	for (line = maps.text; line && *line && !maps.denied; line = next) {
 		next = cut_line(line);
 		if (parse_line(pid, line, &file) && !opens(WAY_MAPPING, &file) &&
 		    !opens(WAY_ROOT, &file))
-			denied = denied_by(pid);
+			maps.denied = denied_by(pid);
 	}
-	free(text);
-	return denied;
+	free(maps.text);
+	return maps.denied;
 }
 
 bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end)
 {
-	enum images_denial denied;
-	char *text = read_maps(pid, &denied), range[40];
+	struct maps maps;
+	char range[40];
 	bool has;
 
-	if (!text)
-		return false;
+	read_maps(pid, &maps);
 	snprintf(range, sizeof(range), "%" PRIx64 "-%" PRIx64 " ", start, end);
-	has = strstr(text, range);
-	free(text);
+	has = maps.text && strstr(maps.text, range);
+	free(maps.text);
 	return has;
 }
 

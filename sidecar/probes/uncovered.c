@@ -55,10 +55,11 @@ static void tell_rest(struct told *told)
 
 void uncovered_free(struct uncovered *uncovered)
 {
-	for (size_t i = 0; uncovered && i < IMAGES; i++)
+	if (!uncovered)
+		return;
+	for (size_t i = 0; i < IMAGES; i++)
 		tell_rest(&uncovered->told[i]);
-	if (uncovered)
-		tell_rest(&uncovered->others);
+	tell_rest(&uncovered->others);
 	free(uncovered);
 }
 
