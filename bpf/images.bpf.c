@@ -21,6 +21,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define LOCK_TRIES    32
 #define DEPTH	      48 /* names and mount points of a path */
 
+/* The sidecar reads processes in the host's /proc, not in that of its own PID namespace. */
+const volatile bool host_proc = false;
 /* Notices that found no room: the reader looks at all processes then. */
 __u64 notices_lost = 0;
 
@@ -143,10 +145,10 @@ __noinline int notice_path(__u32 slot, __u64 address)
 	return 0;
 }
 
-/* As the sidecar's /proc shows it; 0: it does not. */
-static __always_inline __u32 our_number(const struct task_struct *task)
+/* As the /proc that the sidecar reads shows it; 0: it does not. */
+static __always_inline __u32 proc_number(const struct task_struct *task)
 {
-	return pidns_level ? scope_ns_pid(task) : (__u32)BPF_CORE_READ(task, pid);
+	return pidns_level && !host_proc ? scope_ns_pid(task) : (__u32)BPF_CORE_READ(task, pid);
 }
 
 /* `mapping` NULL: of the whole task. */
@@ -165,8 +167,8 @@ static __always_inline void send_notice(const struct task_struct *task, const st
 	}
 	notice->of = of;
 	notice->tgid = BPF_CORE_READ(task, tgid);
-	notice->pid = our_number(BPF_CORE_READ(task, group_leader));
-	notice->parent = our_number(BPF_CORE_READ(task, real_parent, group_leader));
+	notice->pid = proc_number(BPF_CORE_READ(task, group_leader));
+	notice->parent = proc_number(BPF_CORE_READ(task, real_parent, group_leader));
 	notice->reserved = 0;
 	notice->time_ns = since_ns;
 	notice->start_time = BPF_CORE_READ(task, group_leader, start_boottime);
@@ -379,7 +381,7 @@ int images_scan(struct bpf_iter__task *ctx)
 	if (!task || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid) ||
 	    !BPF_CORE_READ(task, mm))
 		return 0;
-	scanned.pid = our_number(task);
+	scanned.pid = proc_number(task);
 	scanned.tgid = BPF_CORE_READ(task, tgid);
 	scanned.start_time = BPF_CORE_READ(task, start_boottime);
 	if (scanned.pid && scope_task(task, &match) && !scope_self(scanned.tgid))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Tells user space in which cgroups a task is: `selfprobe_self` is run by BPF_PROG_TEST_RUN and so
- * in the caller's own task, `selfprobe_tasks` walks the processes of the caller's PID namespace.
+ * in the caller's own task, `selfprobe_tasks` walks the processes of the caller's PID namespace, `selfprobe_next` those or all.
  */
 #include <linux/bpf.h>
 #include <linux/types.h>
@@ -53,7 +53,9 @@ struct bpf_iter__task___probe {
 
 #pragma clang attribute pop
 
-/* The process that is asked for, by its number in the reader's namespace; 0: all. */
+/* Numbers are those of the initial PID namespace, not of the reader's. */
+__u32 by_host;
+/* The process that is asked for, by its number; 0: all. */
 __u32 wanted;
 /* Of the walk without an iterator: the process that was found last, and the one to be found next. */
 struct selfprobe_place last, next;
@@ -71,7 +73,7 @@ static __always_inline void pid_number(const struct pid___probe *pid, __u32 leve
 	ret_upid->ns = BPF_CORE_READ(upid, ns);
 }
 
-/* The process' number in the PID namespace of the task that runs this program. */
+/* The process' number in the PID namespace of the task that runs this program, or `by_host`. */
 static __always_inline __u32 tgid_here(const struct pid___probe *pid)
 {
 	const struct task_struct___probe *reader = (void *)bpf_get_current_task();
@@ -79,6 +81,8 @@ static __always_inline __u32 tgid_here(const struct pid___probe *pid)
 	__u32 level = BPF_CORE_READ(reader_pid, level);
 	struct upid___probe here = {}, there = {};
 
+	if (by_host)
+		level = 0;
 	if (!pid || BPF_CORE_READ(pid, level) < level)
 		return 0;
 	pid_number(reader_pid, level, &here);

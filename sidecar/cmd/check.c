@@ -19,7 +19,7 @@
 
 struct check_options {
 	struct option_list probe, scope, exclude, attribute;
-	const char *format, *collector, *btf;
+	const char *format, *collector, *btf, *proc;
 	struct trust_options trust;
 	struct probe_settings settings;
 	struct transport_options transport;
@@ -41,6 +41,7 @@ static const struct option_def table[] = {
 	{"per-cpu", OPTION_FLAG, NULL, "count the memory of run --per-cpu", FIELD(settings.per_cpu),
 	 0, 0},
 	{"btf", OPTION_TEXT, "FILE", BTF_ABOUT, FIELD(btf), 0, 0},
+	{"proc", OPTION_TEXT, "DIR", PROC_ABOUT, FIELD(proc), 0, 0},
 	{"transport", OPTION_TEXT, "NAME", TRANSPORT_ABOUT, FIELD(transport.transport), 0, 0},
 	{"ring-lifecycle", OPTION_SIZE, "BYTES", "as for run, for the memory budget (default 512k)",
 	 FIELD(transport.ring_lifecycle), 1, 1ull << 30},
@@ -75,8 +76,8 @@ static int find_scope(const struct check_options *options, struct check_question
 	if (err)
 		return err;
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, uid, options->btf, &question->scope,
-			    &question->scope_error);
+			    options->exclude.count, uid, options->btf, options->proc,
+			    &question->scope, &question->scope_error);
 	question->scope_known = !err;
 	if ((err != -EINVAL && err != -ENOENT) ||
 	    (!options->scope.count && !options->exclude.count))
@@ -147,6 +148,10 @@ static int check(const struct check_options *options, struct check_question *que
 	if (code)
 		return code;
 	question->btf = options->btf;
+	code = choose_proc(options->proc, options->btf);
+	if (code)
+		return code;
+	question->proc = options->proc;
 	code = find_scope(options, question);
 	if (code)
 		return code;

@@ -40,7 +40,8 @@ struct check_question {
 	uint32_t probes; /* bit number = probe */
 	struct probe_settings settings;
 	struct transport_choice transport;
-	const char *btf; /* the file of the kernel's types; NULL: its own */
+	const char *btf;  /* the file of the kernel's types; NULL: its own */
+	const char *proc; /* the host's /proc; NULL: our own is read */
 	struct scope scope;
 	bool scope_known;
 	struct scope_error scope_error; /* where it is not */

@@ -94,6 +94,7 @@ void findings_privileges(struct findings *findings)
 
 /* The processes of the scope, by what of them may not be opened. */
 struct reached {
+	const char *proc;
 	size_t processes, denied[DENIED_PROCESS + 1];
 };
 
@@ -103,7 +104,7 @@ static void visit_process(void *context, uint32_t pid, uint32_t tgid)
 
 	(void)tgid;
 	reached->processes++;
-	reached->denied[images_denied(pid)]++;
+	reached->denied[images_denied(reached->proc, pid)]++;
 }
 
 /* Whether it is missed depends on who runs in the scope. */
@@ -124,20 +125,43 @@ static void check_file_capability(struct findings *findings, unsigned int capabi
 	findings_lack(findings, GETADDRINFO, name);
 }
 
+/* Whether there is anything to reach: by our own /proc only what is in our PID namespace, by --proc all. */
+static void check_reach(struct findings *findings, size_t processes)
+{
+	static const char *const outside = "no process of the scope is in this PID namespace, so "
+					   "its libraries can't be reached";
+	const char *proc = findings->question->proc;
+	const char *name = proc ? "proc" : "pid_namespace";
+
+	if (processes) {
+		check_add(findings->report, "requirement", name, CHECK_OK, NULL,
+			  "%zu processes of the scope are seen %s", processes,
+			  proc ? "in the host's /proc" : "from here");
+	} else if (proc) {
+		check_add(findings->report, "requirement", name, CHECK_OK, NULL,
+			  "the host's /proc; no process of the scope runs now");
+	} else {
+		check_add(findings->report, "requirement", name, CHECK_DEGRADED,
+			  "share it: --pid=container:NAME, shareProcessNamespace or hostPID; or "
+			  "give --proc; nothing, if none runs yet",
+			  "%s", outside);
+		findings_without(findings, GETADDRINFO, outside);
+	}
+}
+
 /* The files that uprobes attach to are reached through /proc/PID/root. */
 void findings_files(struct findings *findings)
 {
-	static const char *const none = "no process of the scope is in this PID namespace, so its "
-					"libraries can't be reached";
 	const struct check_question *question = findings->question;
 	struct scope_entry entries[SCOPE_MAX];
-	struct reached reached = {};
+	struct reached reached = {.proc = question->proc ? question->proc : "/proc"};
 	bool seen;
 
 	for (size_t i = 0; i < question->scope.count; i++)
 		entries[i] = question->scope.items[i].entry;
-	seen = question->scope_known && !scope_processes(entries, question->scope.count,
-							 question->btf, visit_process, &reached);
+	seen = question->scope_known &&
+	       !scope_processes(entries, question->scope.count, question->btf, question->proc,
+				visit_process, &reached);
 
 	check_file_capability(findings, CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
 			      reached.denied[DENIED_PROCESS],
@@ -145,16 +169,6 @@ void findings_files(struct findings *findings)
 	check_file_capability(
 		findings, CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", reached.denied[DENIED_FILE],
 		"programs and libraries that only their owner may read can't be reached");
-	if (!seen)
-		return;
-	if (reached.processes) {
-		check_add(findings->report, "requirement", "pid_namespace", CHECK_OK, NULL,
-			  "%zu processes of the scope are seen from here", reached.processes);
-		return;
-	}
-	check_add(findings->report, "requirement", "pid_namespace", CHECK_DEGRADED,
-		  "share it: --pid=container:NAME, shareProcessNamespace or hostPID; nothing, if "
-		  "none runs yet",
-		  "%s", none);
-	findings_without(findings, GETADDRINFO, none);
+	if (seen)
+		check_reach(findings, reached.processes);
 }

@@ -28,6 +28,7 @@ int check_start(const struct check_question *question, uint32_t probe, char ret_
 		.scopes = scopes,
 		.scope_count = question->scope.count,
 		.btf = question->btf,
+		.proc = question->proc,
 		.take = drop,
 	};
 	struct probe_setup setup = {

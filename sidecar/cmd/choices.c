@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
+#include "kernel/host_proc.h"
 #include "kernel/kernel_btf.h"
 #include "kernel/transport.h"
 #include "probes/probe.h"
@@ -82,6 +83,16 @@ int choose_btf(const char *file)
 		return 0;
 	why = *file ? kernel_btf_wrong(file) : "no file";
 	return why ? choice_wrong("--btf", file, why, BTF_TODO) : 0;
+}
+
+int choose_proc(const char *directory, const char *btf)
+{
+	const char *why, *todo;
+
+	if (!directory)
+		return 0;
+	why = host_proc_wrong(directory, btf, &todo);
+	return why ? choice_wrong("--proc", directory, why, todo) : 0;
 }
 
 /* A power of two that is at least `least`; the error names the nearest. */

@@ -27,6 +27,10 @@
 	"give --btf FILE of this very build (uname -r): by pahole --btf_encode_detached FILE "     \
 	"vmlinux, or from BTFHub"
 
+#define PROC_ABOUT                                                                                 \
+	"the host's /proc: processes outside the sidecar's PID namespace are read there "          \
+	"(default: those inside it, in /proc)"
+
 #define PROFILE_HZ	 99 /* beside what runs a hundred times a second, not in step with it */
 #define PROFILE_HZ_MAX	 10000
 #define PROFILE_HZ_ABOUT "samples of profile, a second and CPU (default 99)"
@@ -54,6 +58,8 @@ int choose_attributes(const struct option_list *list);
 const char *attribute_value(const struct option_list *list, const char *key);
 /* Whether the file of --btf (NULL: not given) is one that describes this kernel. */
 int choose_btf(const char *file);
+/* Whether the directory of --proc (NULL: not given) is the host's /proc. */
+int choose_proc(const char *directory, const char *btf);
 /* `enabled`: the probes must be able to use it. */
 int choose_transport(const struct transport_options *options, uint32_t enabled,
 		     struct transport_choice *ret_choice);

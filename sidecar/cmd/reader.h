@@ -27,7 +27,8 @@ struct reader_config {
 	uint32_t enabled; /* bit number = probe */
 	const struct scope *scope;
 	struct transport_choice transport;
-	const char *btf; /* the file of the kernel's types; NULL: its own */
+	const char *btf;  /* the file of the kernel's types; NULL: its own */
+	const char *proc; /* the host's /proc; NULL: our own is read */
 	uint64_t flush_interval_ns, counters_interval_ns;
 	size_t tls_memory; /* of the stream; counted, not allocated here */
 	struct queue *queue;

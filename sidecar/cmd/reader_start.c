@@ -145,6 +145,7 @@ int reader_new(const struct reader_config *config, struct reader **ret_reader)
 		.scope_count = config->scope->count,
 		.include_self = config->settings.include_self,
 		.btf = config->btf,
+		.proc = config->proc,
 		.take = reader_take,
 		.context = reader,
 	};

@@ -129,6 +129,7 @@ static struct reader_config reader_config_of(const struct run *run)
 		.scope = &run->plan.scope,
 		.transport = run->plan.transport,
 		.btf = options->btf,
+		.proc = options->proc,
 		.flush_interval_ns = options->flush_interval,
 		.counters_interval_ns = options->counters_interval,
 		.tls_memory = run->plan.tls ? TRUST_MEMORY : 0,

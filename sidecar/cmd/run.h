@@ -17,7 +17,7 @@
 /* What options_parse fills in. */
 struct run_options {
 	struct option_list probe, scope, exclude, attribute;
-	const char *collector, *format, *capture, *agent_id, *btf;
+	const char *collector, *format, *capture, *agent_id, *btf, *proc;
 	struct trust_options trust;
 	bool include_self, latency, per_cpu;
 	uint64_t write_min_bytes, write_sample, profile_hz;

@@ -59,6 +59,7 @@ static const struct option_def run_table[] = {
 	 "memory for counters, all CPUs together (default 2M)", FIELD(counters_memory), 4096,
 	 1ull << 30},
 	{"btf", OPTION_TEXT, "FILE", BTF_ABOUT, FIELD(btf), 0, 0},
+	{"proc", OPTION_TEXT, "DIR", PROC_ABOUT, FIELD(proc), 0, 0},
 	{"transport", OPTION_TEXT, "NAME", TRANSPORT_ABOUT, FIELD(transport.transport), 0, 0},
 	{"ring-lifecycle", OPTION_SIZE, "BYTES",
 	 "ring of fork, exec, exit and getaddrinfo: a power of two (default 512k)",
@@ -184,7 +185,8 @@ static int plan_scope(struct run_plan *plan)
 	int err;
 
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, pod_uid, options->btf, &plan->scope, &error);
+			    options->exclude.count, pod_uid, options->btf, options->proc,
+			    &plan->scope, &error);
 	if (!err)
 		return 0;
 	scope_refused(&error, options->btf, err);
@@ -234,5 +236,7 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 		err = plan_agent_id(&plan->options);
 	if (!err)
 		err = plan_btf(plan->options.btf);
+	if (!err)
+		err = choose_proc(plan->options.proc, plan->options.btf);
 	return err ? err : plan_scope(plan);
 }

@@ -262,6 +262,16 @@ const char *events_btf(const struct events *events)
 	return events->config.btf;
 }
 
+const char *events_host_proc(const struct events *events)
+{
+	return events->config.proc;
+}
+
+const char *events_proc(const struct events *events)
+{
+	return events->config.proc ? events->config.proc : "/proc";
+}
+
 const struct scope_entry *events_scopes(const struct events *events, size_t *ret_count)
 {
 	*ret_count = events->config.scope_count;

@@ -32,7 +32,8 @@ struct events_config {
 	const struct scope_entry *scopes; /* SCOPE_MAX at most */
 	size_t scope_count;
 	bool include_self;
-	const char *btf; /* the file of the kernel's types; NULL: its own */
+	const char *btf;  /* the file of the kernel's types; NULL: its own */
+	const char *proc; /* the host's /proc; NULL: our own is read */
 	event_taker *take;
 	void *context;
 };
@@ -60,6 +61,9 @@ int object_set(struct bpf_object *object, const char *name, const void *value, s
 
 /* As given: for families, which load their objects by it, and have one that looks at the scopes itself. */
 const char *events_btf(const struct events *events);
+const char *events_host_proc(const struct events *events);
+/* Where processes are read, by its numbers: the host's /proc or our own. */
+const char *events_proc(const struct events *events);
 const struct scope_entry *events_scopes(const struct events *events, size_t *ret_count);
 
 /* What was taken where `auto` was asked for: itself, or TRANSPORT_PERF_HEAP where the kernel refuses the ring buffer. */

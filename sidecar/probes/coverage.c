@@ -2,6 +2,7 @@
 #include "probes/coverage.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/types.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,7 +63,7 @@ static const char *judge(const struct coverage *coverage, const struct image_not
 		return NULL;
 	return notice->pid ? "it ended before the file could be looked at"
 			   : "it is outside the sidecar's PID namespace: share the pod's or the "
-			     "host's";
+			     "host's, or give --proc";
 }
 
 /* The names of a notice come from the file upwards. Leaves `path` empty where it is not known. */
@@ -153,7 +154,7 @@ static void look_linked(struct coverage *coverage, const struct image_notice *no
 
 	images_look_root(coverage->images, notice->pid);
 	images_look_process(coverage->images, notice->pid, &all);
-	if (!images_has_mapping(notice->pid, notice->start, notice->end))
+	if (!images_has_mapping(coverage->images, notice->pid, notice->start, notice->end))
 		all = (struct images_look){.alive = false};
 	/* Through another mount, a linker that was attached in time may seem to be a new file. */
 	if (linker_was_seen(coverage, notice))
@@ -213,13 +214,13 @@ static void scan_process(struct coverage *coverage, const struct image_scanned *
 		.time_ns = UINT64_MAX,
 	};
 	struct images_look look;
-	char link[64], path[NOTICE_PATH + 1];
+	char link[PATH_MAX + 32], path[NOTICE_PATH + 1];
 	ssize_t length;
 
 	images_look_process(coverage->images, process->pid, &look);
 	images_look_root(coverage->images, process->pid);
 	look.alive = true;
-	snprintf(link, sizeof(link), "/proc/%u/exe", process->pid);
+	snprintf(link, sizeof(link), "%s/%u/exe", events_proc(coverage->events), process->pid);
 	length = readlink(link, path, sizeof(path) - 1);
 	path[length > 0 ? length : 0] = 0;
 	report(coverage, &notice, path, &look);
@@ -230,19 +231,20 @@ static void scan_visited(void *context, uint32_t pid, uint32_t tgid)
 	scan_process(context, &(struct image_scanned){.tgid = tgid, .pid = pid});
 }
 
-/* All processes in scope that /proc shows. */
+/* All processes in scope that the /proc which is read shows. */
 static void scan(struct coverage *coverage)
 {
 	const char *btf = events_btf(coverage->events);
+	const char *host_proc = events_host_proc(coverage->events);
 	const struct scope_entry *scopes;
 	struct image_scanned found[64];
 	ssize_t length;
 	size_t count;
 	int fd;
 
-	if (btf) { /* no iterator */
+	if (btf || host_proc) { /* no iterator, or it shows our PID namespace alone */
 		scopes = events_scopes(coverage->events, &count);
-		(void)scope_processes(scopes, count, btf, scan_visited, coverage);
+		(void)scope_processes(scopes, count, btf, host_proc, scan_visited, coverage);
 		return;
 	}
 	fd = bpf_iter_create(bpf_link__fd(coverage->skeleton->links.images_scan));
@@ -299,6 +301,7 @@ static int load(struct coverage *coverage, const struct coverage_config *config,
 {
 	const bool walks = follow == FOLLOW_LINKER;
 	const char *btf = events_btf(config->events);
+	const bool host_proc = events_host_proc(config->events);
 	struct images_bpf *skeleton = KERNEL_BTF_OPEN(images, btf);
 	int err;
 
@@ -309,7 +312,8 @@ static int load(struct coverage *coverage, const struct coverage_config *config,
 	bpf_program__set_autoload(skeleton->progs.images_exec, walks);
 	bpf_program__set_autoload(skeleton->progs.images_linked, walks);
 	bpf_program__set_autoload(skeleton->progs.images_mapped, follow == FOLLOW_KPROBE);
-	bpf_program__set_autoload(skeleton->progs.images_scan, !btf);
+	bpf_program__set_autoload(skeleton->progs.images_scan, !btf && !host_proc);
+	skeleton->rodata->host_proc = host_proc;
 	bpf_program__set_autoattach(skeleton->progs.images_mapped, false);
 	if (config->multi)
 		bpf_program__set_expected_attach_type(skeleton->progs.images_linked,
@@ -348,7 +352,11 @@ static int start(struct coverage *coverage, const struct coverage_config *config
 		 const char **ret_step)
 {
 	struct images_config images = {
-		.enter = config->enter, .leave = config->leave, .multi = config->multi};
+		.enter = config->enter,
+		.leave = config->leave,
+		.multi = config->multi,
+		.proc = events_proc(config->events),
+	};
 	int err;
 
 	coverage->events = config->events;
@@ -371,7 +379,9 @@ static int start(struct coverage *coverage, const struct coverage_config *config
 	if (err)
 		return err;
 	images_look_root(coverage->images, 0);
-	images_look_root(coverage->images, 1);
+	/* The host's first process is of no container. */
+	if (!events_host_proc(coverage->events))
+		images_look_root(coverage->images, 1);
 	scan(coverage);
 	coverage->started_ns = clock_boottime_ns();
 	return 0;

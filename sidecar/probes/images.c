@@ -180,13 +180,16 @@ static void add_to_look(struct images_look *look, const struct known_file *file)
 		look->linked_ns = file->linked_ns;
 }
 
+/* What is too long for the path is too long for the kernel. */
+#define PROC_PATH (PATH_MAX + 64)
+
 /* `root_pid` 0: our own root. */
-static int open_under(uint32_t root_pid, const char *path)
+static int open_under(const char *proc, uint32_t root_pid, const char *path)
 {
-	char full[PATH_MAX + 64];
+	char full[PROC_PATH];
 
 	if (root_pid)
-		snprintf(full, sizeof(full), "/proc/%u/root/%s", root_pid, path);
+		snprintf(full, sizeof(full), "%s/%u/root/%s", proc, root_pid, path);
 	else
 		snprintf(full, sizeof(full), "/proc/self/root/%s", path);
 	return open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -195,19 +198,19 @@ static int open_under(uint32_t root_pid, const char *path)
 /* How to come to a mapped file. The first needs CAP_CHECKPOINT_RESTORE; the last three serve when the process is gone. */
 enum way { WAY_MAPPING, WAY_EXECUTABLE, WAY_ROOT, WAY_PARENT, WAY_FIRST, WAY_OURS, WAYS };
 
-static int open_by(enum way way, const struct images_file *file)
+static int open_by(const char *proc, enum way way, const struct images_file *file)
 {
 	const uint32_t roots[] = {
 		[WAY_ROOT] = file->pid, [WAY_PARENT] = file->parent_pid, [WAY_FIRST] = 1};
-	char path[64];
+	char path[PROC_PATH];
 
 	if (way >= WAY_ROOT && file->path[0])
-		return open_under(way == WAY_OURS ? 0 : roots[way], file->path);
+		return open_under(proc, way == WAY_OURS ? 0 : roots[way], file->path);
 	if (way == WAY_MAPPING)
-		snprintf(path, sizeof(path), "/proc/%u/map_files/%" PRIx64 "-%" PRIx64, file->pid,
-			 file->start, file->end);
+		snprintf(path, sizeof(path), "%s/%u/map_files/%" PRIx64 "-%" PRIx64, proc,
+			 file->pid, file->start, file->end);
 	else
-		snprintf(path, sizeof(path), "/proc/%u/exe", file->pid);
+		snprintf(path, sizeof(path), "%s/%u/exe", proc, file->pid);
 	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
@@ -231,7 +234,7 @@ static int look_one(struct images *images, const struct images_file *file, enum 
 	int err = -ENOENT;
 
 	for (enum way way = WAY_MAPPING; way <= last; way++) {
-		const int fd = open_by(way, file);
+		const int fd = open_by(images->config.proc, way, file);
 		bool found;
 
 		if (fd < 0) {
@@ -257,13 +260,13 @@ struct maps {
 };
 
 /* At once: the process may end while we look at its files. And no more than MAPS_MAX: whoever is observed decides on its length. */
-static void read_maps(uint32_t pid, struct maps *ret_maps)
+static void read_maps(const char *proc, uint32_t pid, struct maps *ret_maps)
 {
 	struct buf buf;
-	char path[64];
+	char path[PROC_PATH];
 	int err;
 
-	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
+	snprintf(path, sizeof(path), "%s/%u/maps", proc, pid);
 	(void)buf_init(&buf, 0, MAPS_MAX);
 	err = buf_read_file(&buf, path);
 	*ret_maps = (struct maps){
@@ -279,12 +282,12 @@ static void read_maps(uint32_t pid, struct maps *ret_maps)
 }
 
 /* A file of the process was denied: by whom? Since 6.15 a map can be read (CAP_PERFMON) of a process whose files can't be. */
-static enum images_denial denied_by(uint32_t pid)
+static enum images_denial denied_by(const char *proc, uint32_t pid)
 {
-	char path[64];
+	char path[PROC_PATH];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%u/root", pid);
+	snprintf(path, sizeof(path), "%s/%u/root", proc, pid);
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EACCES ? DENIED_PROCESS : DENIED_NOTHING;
@@ -295,6 +298,7 @@ static enum images_denial denied_by(uint32_t pid)
 void images_look_file(struct images *images, const struct images_file *file,
 		      struct images_look *ret_look)
 {
+	const char *proc = images->config.proc;
 	struct maps maps;
 	int err;
 
@@ -304,8 +308,8 @@ void images_look_file(struct images *images, const struct images_file *file,
 	if (err != -EACCES)
 		return;
 	/* The files of a process that ended are denied too; its map is not, but empty. */
-	read_maps(file->pid, &maps);
-	ret_look->denied = maps.text ? denied_by(file->pid) : maps.denied;
+	read_maps(proc, file->pid, &maps);
+	ret_look->denied = maps.text ? denied_by(proc, file->pid) : maps.denied;
 	free(maps.text);
 }
 
@@ -335,7 +339,7 @@ static bool look_line(struct images *images, uint32_t pid, const char *line,
 		return true;
 	err = look_one(images, &file, WAY_ROOT, look);
 	if (err == -EACCES)
-		look->denied = denied_by(pid);
+		look->denied = denied_by(images->config.proc, pid);
 	return err != -ENOENT;
 }
 
@@ -364,9 +368,10 @@ static bool look_maps(struct images *images, uint32_t pid, char *text, struct im
 
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look)
 {
+	const char *proc = images->config.proc;
 	struct maps maps;
 
-	read_maps(pid, &maps);
+	read_maps(proc, pid, &maps);
 	memset(ret_look, 0, sizeof(*ret_look));
 	/* An exec changes the map under our hands; the process's end may cut it short. */
 	for (int tries = 0; maps.text && tries < 4 && !ret_look->alive; tries++) {
@@ -374,7 +379,7 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 		ret_look->unseen |= maps.is_cut;
 		ret_look->alive = look_maps(images, pid, maps.text, ret_look);
 		free(maps.text);
-		read_maps(pid, &maps);
+		read_maps(proc, pid, &maps);
 	}
 	/* What has no map ended; that is no matter of privileges. */
 	if (!maps.text)
@@ -383,39 +388,39 @@ void images_look_process(struct images *images, uint32_t pid, struct images_look
 	free(maps.text);
 }
 
-static bool opens(enum way way, const struct images_file *file)
+static bool opens(const char *proc, enum way way, const struct images_file *file)
 {
-	const int fd = open_by(way, file);
+	const int fd = open_by(proc, way, file);
 
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0 || (errno != EACCES && errno != EPERM);
 }
 
-enum images_denial images_denied(uint32_t pid)
+enum images_denial images_denied(const char *proc, uint32_t pid)
 {
 	struct images_file file;
 	struct maps maps;
 	char *line, *next;
 
-	read_maps(pid, &maps);
+	read_maps(proc, pid, &maps);
 	for (line = maps.text; line && *line && !maps.denied; line = next) {
 		next = cut_line(line);
-		if (parse_line(pid, line, &file) && !opens(WAY_MAPPING, &file) &&
-		    !opens(WAY_ROOT, &file))
-			maps.denied = denied_by(pid);
+		if (parse_line(pid, line, &file) && !opens(proc, WAY_MAPPING, &file) &&
+		    !opens(proc, WAY_ROOT, &file))
+			maps.denied = denied_by(proc, pid);
 	}
 	free(maps.text);
 	return maps.denied;
 }
 
-bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end)
+bool images_has_mapping(const struct images *images, uint32_t pid, uint64_t start, uint64_t end)
 {
 	struct maps maps;
 	char range[40];
 	bool has;
 
-	read_maps(pid, &maps);
+	read_maps(images->config.proc, pid, &maps);
 	snprintf(range, sizeof(range), "%" PRIx64 "-%" PRIx64 " ", start, end);
 	has = maps.text && strstr(maps.text, range);
 	free(maps.text);
@@ -437,7 +442,7 @@ void images_look_root(struct images *images, uint32_t root_pid)
 	};
 
 	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
-		const int fd = open_under(root_pid, libraries[i]);
+		const int fd = open_under(images->config.proc, root_pid, libraries[i]);
 
 		if (fd < 0)
 			continue;

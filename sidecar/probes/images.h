@@ -18,9 +18,10 @@ struct images_config {
 	struct bpf_program *leave;  /* NULL: no return probe may be attached */
 	struct bpf_program *linked; /* for the dynamic linker's r_brk; NULL: not wanted */
 	bool multi;		    /* by uprobe_multi links, else by perf events */
+	const char *proc;	    /* the /proc that processes are read in */
 };
 
-/* A mapped file. Process numbers are those of our /proc; 0: none there. */
+/* A mapped file. Process numbers are those of the /proc that is read; 0: none there. */
 struct images_file {
 	uint32_t pid, parent_pid;
 	uint64_t start, end; /* of the mapping */
@@ -55,9 +56,9 @@ void images_look_file(struct images *images, const struct images_file *file,
 /* Looks at all files that the process maps as code. */
 void images_look_process(struct images *images, uint32_t pid, struct images_look *ret_look);
 /* What of the process's files may not be opened; nothing is attached. */
-enum images_denial images_denied(uint32_t pid);
+enum images_denial images_denied(const char *proc, uint32_t pid);
 /* Whether the process has such a mapping (still): an exec or its end takes it away. */
-bool images_has_mapping(uint32_t pid, uint64_t start, uint64_t end);
+bool images_has_mapping(const struct images *images, uint32_t pid, uint64_t start, uint64_t end);
 /* The usual libraries under a process's root (0: our own), before any process has mapped them. */
 void images_look_root(struct images *images, uint32_t root_pid);
 

@@ -2,6 +2,7 @@
 /* The process family: fork, exec, exit, and the snapshot of what ran before. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/types.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,15 +216,17 @@ static bool has_moved_on(const struct process_state *state, const struct exec_ev
 static int read_proc(const struct process_state *state, const struct exec_event *given,
 		     struct exec_event *exec)
 {
-	const bool own_numbers = state->skeleton->rodata->pidns_level;
+	const bool own_numbers =
+		state->skeleton->rodata->pidns_level && !events_host_proc(state->events);
+	const char *proc = events_proc(state->events);
 	const uint32_t pid = own_numbers ? exec->header.ns_tgid : exec->header.tgid;
 	char *text = (char *)(exec + 1);
-	char path[64], link[PROCESS_PATH];
+	char path[PATH_MAX + 32], link[PROCESS_PATH];
 	ssize_t length;
 
 	if (!pid)
 		return -ESRCH;
-	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	snprintf(path, sizeof(path), "%s/%u/exe", proc, pid);
 	length = readlink(path, link, sizeof(link));
 	if (length > 0 && length < PROCESS_PATH) {
 		memcpy(text, link, (size_t)length);
@@ -232,7 +235,7 @@ static int read_proc(const struct process_state *state, const struct exec_event 
 		memcpy(text, given + 1, (size_t)length);
 	}
 	exec->filename_length = (uint16_t)length;
-	snprintf(path, sizeof(path), "/proc/%u/cmdline", pid);
+	snprintf(path, sizeof(path), "%s/%u/cmdline", proc, pid);
 	exec->argv_length = (uint16_t)read_file(path, text + length, PROCESS_ARGV);
 	if (exec->argv_length < exec->argv_bytes && exec->argv_length < PROCESS_ARGV)
 		return -ENODATA;
@@ -240,7 +243,7 @@ static int read_proc(const struct process_state *state, const struct exec_event 
 }
 
 /*
- * A running process's path and arguments, where our /proc shows it. Where it has run something else since, its record keeps the
+ * A running process's path and arguments, where the /proc that we read shows it. Where it has run something else since, its record keeps the
  * name that the kernel gave, and says that the arguments could not be read.
  */
 static const struct event_header *process_enrich(void *context, const struct event_header *event)

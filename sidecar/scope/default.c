@@ -76,7 +76,7 @@ static int other_init(struct resolver *resolver, bool contained, const struct cg
 	bool named;
 	int err;
 
-	err = resolver_process(resolver, 1, &init);
+	err = resolver_process(resolver, TASKS_OURS, 1, &init);
 	if (err == -EOPNOTSUPP)
 		return refuse(
 			resolver,

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Which processes of our PID namespace are in a scope that was resolved. */
-#include <unistd.h>
-
+/* Which of the processes that are seen from here are in a scope that was resolved. */
 #include "scope/scope.h"
 #include "scope/tasks.h"
 #include "scope/text_chain.h"
@@ -9,7 +7,7 @@
 struct inside {
 	const struct scope_entry *entries;
 	size_t count;
-	uint32_t self;
+	uint32_t self; /* in the initial PID namespace */
 	scope_visit *visit;
 	void *context;
 };
@@ -34,22 +32,28 @@ static bool visit_inside(void *context, const struct selfprobe_task *task)
 {
 	const struct inside *inside = context;
 
-	if (task->ns_tgid != inside->self && is_inside(inside, task))
+	if (task->tgid != inside->self && is_inside(inside, task))
 		inside->visit(inside->context, task->ns_tgid, task->tgid);
 	return false;
 }
 
 int scope_processes(const struct scope_entry *entries, size_t count, const char *btf,
-		    scope_visit *visit, void *context)
+		    const char *proc, scope_visit *visit, void *context)
 {
-	struct inside inside = {entries, count, (uint32_t)getpid(), visit, context};
+	const enum tasks_of seen = proc ? TASKS_HOST : TASKS_OURS;
+	struct inside inside = {entries, count, 0, visit, context};
+	struct selfprobe_task self;
 	struct tasks *tasks;
 	int err;
 
-	err = tasks_open(btf, &tasks);
+	err = tasks_open(btf, seen, &tasks);
 	if (err)
 		return err;
-	err = tasks_each(tasks, 0, visit_inside, &inside);
+	err = tasks_self(tasks, &self);
+	if (!err) {
+		inside.self = self.tgid;
+		err = tasks_each(tasks, seen, 0, visit_inside, &inside);
+	}
 	tasks_close(tasks);
 	return err;
 }

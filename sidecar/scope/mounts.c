@@ -2,6 +2,7 @@
 #include "scope/mounts.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +13,13 @@
 #include "event.h"
 #include "scope/walk.h"
 
-static int proc_path(uint32_t pid, uint16_t hierarchy, char *ret_path, size_t size)
+static int proc_path(const char *name, uint16_t hierarchy, char *ret_path, size_t size)
 {
-	char name[32] = "/proc/self/cgroup", *line = NULL, *path = NULL;
+	char *line = NULL, *path = NULL;
 	size_t room = 0;
 	int err = -ENOENT;
 	FILE *file;
 
-	if (pid)
-		snprintf(name, sizeof(name), "/proc/%u/cgroup", pid);
 	file = fopen(name, "re");
 	if (!file)
 		return -errno;
@@ -41,7 +40,7 @@ static void ns_root_read(const struct selfprobe_task *self, uint16_t hierarchy, 
 	struct cgroup_ref own;
 
 	chain_ref(self, hierarchy, 0, &own);
-	if (own.path[0] != '/' || proc_path(0, hierarchy, shown, sizeof(shown)) ||
+	if (own.path[0] != '/' || proc_path("/proc/self/cgroup", hierarchy, shown, sizeof(shown)) ||
 	    path_ns_root(own.path, shown, ret_path, CGROUP_PATH))
 		ret_path[0] = '\0';
 }
@@ -196,14 +195,15 @@ void mounts_walk(const struct mounts *mounts, uint16_t hierarchy, walk_visit *vi
 	}
 }
 
-int mounts_process_path(const struct mounts *mounts, uint32_t pid, uint16_t hierarchy,
-			char *ret_path, size_t size)
+int mounts_process_path(const struct mounts *mounts, const char *proc, uint32_t pid,
+			uint16_t hierarchy, char *ret_path, size_t size)
 {
-	char shown[CGROUP_PATH];
+	char name[PATH_MAX + 32], shown[CGROUP_PATH];
 	int err;
 
 	if (!mounts->ns_root[hierarchy][0])
 		return -ENOENT;
-	err = proc_path(pid, hierarchy, shown, sizeof(shown));
+	snprintf(name, sizeof(name), "%s/%u/cgroup", proc ? proc : "/proc", pid);
+	err = proc_path(name, hierarchy, shown, sizeof(shown));
 	return err ? err : path_join(mounts->ns_root[hierarchy], shown, ret_path, size);
 }

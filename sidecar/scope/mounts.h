@@ -47,8 +47,8 @@ int mounts_find_directory(const struct mounts *mounts, const char *directory,
 /* Calls `visit` for each cgroup that a mount shows (see walk.h); again where two mounts show it. */
 void mounts_walk(const struct mounts *mounts, uint16_t hierarchy, walk_visit *visit, void *context);
 
-/* The cgroup that /proc/PID/cgroup shows for a process (0: ours), as its whole path. */
-int mounts_process_path(const struct mounts *mounts, uint32_t pid, uint16_t hierarchy,
-			char *ret_path, size_t size);
+/* The cgroup of a process by PID/cgroup in `proc` (NULL: our /proc), as its whole path: what is shown there is by our namespace too. */
+int mounts_process_path(const struct mounts *mounts, const char *proc, uint32_t pid,
+			uint16_t hierarchy, char *ret_path, size_t size);
 
 #endif

@@ -37,15 +37,17 @@ static int refuse_program(const struct resolver *resolver, const char *doing, in
 		"cannot read this process' cgroups: %s a BPF program: %s", doing, strerror(-err));
 }
 
-int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf,
+int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf, const char *proc,
 		  struct scope_error *error)
 {
 	int err;
 
 	memset(resolver, 0, sizeof(*resolver));
 	resolver->pod_uid = pod_uid && *pod_uid ? pod_uid : NULL;
+	resolver->proc = proc;
+	resolver->seen = proc ? TASKS_HOST : TASKS_OURS;
 	resolver->error = error;
-	err = tasks_open(btf, &resolver->tasks);
+	err = tasks_open(btf, resolver->seen, &resolver->tasks);
 	if (err)
 		return refuse_program(resolver, "loading", err);
 	err = tasks_self(resolver->tasks, &resolver->self);
@@ -71,12 +73,13 @@ static bool visit_process(void *context, const struct selfprobe_task *task)
 	return true;
 }
 
-int resolver_process(struct resolver *resolver, uint32_t pid, struct selfprobe_task *ret_task)
+int resolver_process(struct resolver *resolver, enum tasks_of of, uint32_t pid,
+		     struct selfprobe_task *ret_task)
 {
 	struct selfprobe_task found = {};
 	int err;
 
-	err = tasks_each(resolver->tasks, pid, visit_process, &found);
+	err = tasks_each(resolver->tasks, of, pid, visit_process, &found);
 	if (err)
 		return -EOPNOTSUPP;
 	if (!found.tgid)
@@ -158,7 +161,8 @@ static int process_by_proc(const struct resolver *resolver, uint32_t pid, struct
 	for (uint16_t i = 0; i < SELFPROBE_HIERARCHIES; i++) {
 		if (!resolver->self.chains[i].count)
 			continue;
-		if (mounts_process_path(resolver->mounts, pid, i, path, sizeof(path)) ||
+		if (mounts_process_path(resolver->mounts, resolver->proc, pid, i, path,
+					sizeof(path)) ||
 		    !mounts_find(resolver->mounts, i, path, &refs[i]))
 			return -ENOENT;
 		refs[i].populated = true;
@@ -172,7 +176,7 @@ static int resolve_pid(struct resolver *resolver, uint32_t pid, struct cgroup_re
 	struct selfprobe_task task;
 	int err;
 
-	err = resolver_process(resolver, pid, &task);
+	err = resolver_process(resolver, resolver->seen, pid, &task);
 	if (!err) {
 		for (uint16_t i = 0; i < SELFPROBE_HIERARCHIES; i++)
 			chain_ref(&task, i, 0, &refs[i]);
@@ -184,7 +188,8 @@ static int resolve_pid(struct resolver *resolver, uint32_t pid, struct cgroup_re
 		return resolver_refuse(
 			resolver, -ENOENT,
 			"give a process id as seen here; other PID namespaces need cgroup: or id:",
-			"there is no process %u in this PID namespace", pid);
+			"there is no process %u in %s", pid,
+			resolver->proc ? resolver->proc : "this PID namespace");
 	return resolver_refuse(
 		resolver, err, "mount the host's cgroup tree, or say cgroup:/PATH or id:N",
 		"this kernel refuses task iterators, and no mounted cgroup is that process'");
@@ -214,7 +219,7 @@ static int resolve_host(struct resolver *resolver, struct cgroup_ref *ret_ref)
 	bool in_use = self->chains[HIERARCHY_V2].level > 0;
 
 	if (!in_use)
-		tasks_each(resolver->tasks, 0, visit_below_v2_root, &in_use);
+		tasks_each(resolver->tasks, resolver->seen, 0, visit_below_v2_root, &in_use);
 	if (!in_use)
 		mounts_walk(resolver->mounts, HIERARCHY_V2, visit_populated_v2, &in_use);
 	if (!in_use && self->chains[HIERARCHY_MEMORY].count)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From one parsed value to the cgroup it means. A search asks, in this order, our own ancestors,
- * the mounted cgroup trees and the processes of our PID namespace, and refuses where what it finds
+ * the mounted cgroup trees and the processes that are seen from here, and refuses where what it finds
  * is not certain.
  */
 #ifndef RINGSIDE_SCOPE_RESOLVE_H
@@ -10,17 +10,19 @@
 #include <linux/types.h>
 
 #include "selfprobe.h"
+#include "scope/tasks.h"
 #include "scope/text_chain.h"
 #include "scope/text_value.h"
 
 struct mounts;
 struct scope_error;
-struct tasks;
 
 struct resolver {
 	struct tasks *tasks;
 	struct mounts *mounts;
 	struct selfprobe_task self;
+	const char *proc;    /* the host's /proc; NULL: our own is read */
+	enum tasks_of seen;  /* the processes that it shows */
 	const char *pod_uid; /* NULL: not known */
 	const char *option;  /* --scope or --exclude, and the value, for errors */
 	const char *given;
@@ -31,7 +33,7 @@ struct resolver {
  * Loads the self-probe and looks around. The error's texts are filled. resolver_done takes a failed
  * one too.
  */
-int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf,
+int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf, const char *proc,
 		  struct scope_error *error);
 void resolver_done(struct resolver *resolver);
 
@@ -49,10 +51,11 @@ int resolve_id(struct resolver *resolver, uint16_t hierarchy, uint64_t id,
 int resolve_docker(struct resolver *resolver, const char *prefix, struct cgroup_ref *ret_ref);
 
 /*
- * A process of our PID namespace with its chains. -ESRCH: none (no text is filled); -EOPNOTSUPP:
+ * A process, by its number among these, with its chains. -ESRCH: none (no text is filled); -EOPNOTSUPP:
  * the kernel can't tell.
  */
-int resolver_process(struct resolver *resolver, uint32_t pid, struct selfprobe_task *ret_task);
+int resolver_process(struct resolver *resolver, enum tasks_of of, uint32_t pid,
+		     struct selfprobe_task *ret_task);
 
 /* Without any --scope: chooses, and writes what it chose to ret_given. */
 int resolve_default(struct resolver *resolver, char *ret_given, size_t size,

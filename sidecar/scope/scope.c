@@ -99,7 +99,7 @@ static int all_parse(struct resolver *resolver, const char *const *includes, siz
 }
 
 int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
-		  size_t exclude_count, const char *pod_uid, const char *btf,
+		  size_t exclude_count, const char *pod_uid, const char *btf, const char *proc,
 		  struct scope *ret_scope, struct scope_error *ret_error)
 {
 	struct resolver resolver = {.error = ret_error};
@@ -111,7 +111,7 @@ int scope_resolve(const char *const *includes, size_t include_count, const char 
 	err = all_parse(&resolver, includes, include_count, excludes, exclude_count, values);
 	if (err)
 		return err;
-	err = resolver_init(&resolver, pod_uid, btf, ret_error);
+	err = resolver_init(&resolver, pod_uid, btf, proc, ret_error);
 	if (err)
 		goto out;
 	resolver.option = "--scope";

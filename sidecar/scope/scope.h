@@ -38,22 +38,22 @@ struct scope_error {
 
 /*
  * Resolves all values (`includes` may be empty: the default rule). `pod_uid` is k8s.pod.uid or
- * NULL; `btf` is the file of the kernel's types, NULL: its own. 0; -EINVAL: a wrong value (exit 2); -ENOENT: no such cgroup (exit 2); another -errno: the
- * machine refuses (exit 1).
+ * NULL; `btf` is the file of the kernel's types, NULL: its own; `proc` is the host's /proc, NULL: only our PID namespace is
+ * seen. 0; -EINVAL: a wrong value (exit 2); -ENOENT: no such cgroup (exit 2); another -errno: the machine refuses (exit 1).
  */
 int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
-		  size_t exclude_count, const char *pod_uid, const char *btf,
+		  size_t exclude_count, const char *pod_uid, const char *btf, const char *proc,
 		  struct scope *ret_scope, struct scope_error *ret_error);
 
-/* A process: its number here, and in the initial PID namespace. */
+/* A process: its number in the /proc that is read, and in the initial PID namespace. */
 typedef void scope_visit(void *context, uint32_t pid, uint32_t tgid);
 
 /*
- * Calls `visit` for each process of our PID namespace, but ourselves, that is in the scope now: where
+ * Calls `visit` for each process that `proc` (NULL: our own /proc) shows, but ourselves, that is in the scope now: where
  * there are none, uprobes find no file to attach to. -errno: the kernel can't tell.
  */
 int scope_processes(const struct scope_entry *entries, size_t count, const char *btf,
-		    scope_visit *visit, void *context);
+		    const char *proc, scope_visit *visit, void *context);
 
 /*
  * Container id in a cgroup's name (64 hex digits behind docker-, cri-containerd-, crio-, libpod- or

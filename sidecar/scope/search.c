@@ -76,7 +76,7 @@ int resolve_path(struct resolver *resolver, const char *path, struct cgroup_ref 
 		}
 		mounts_find(mounts, i, search.whole[i], &search.refs[i]);
 	}
-	tasks_each(resolver->tasks, 0, visit_path, &search);
+	tasks_each(resolver->tasks, resolver->seen, 0, visit_path, &search);
 	best = refs_choose(search.refs);
 	if (best) {
 		*ret_ref = *best;
@@ -127,7 +127,7 @@ int resolve_id(struct resolver *resolver, uint16_t hierarchy, uint64_t id,
 	if (!search.ref.id)
 		mounts_walk(resolver->mounts, hierarchy, visit_directory_id, &search);
 	if (!search.ref.id)
-		tasks_each(resolver->tasks, 0, visit_task_id, &search);
+		tasks_each(resolver->tasks, resolver->seen, 0, visit_task_id, &search);
 	if (search.ref.id) {
 		*ret_ref = search.ref;
 		return 0;
@@ -222,7 +222,7 @@ int resolve_docker(struct resolver *resolver, const char *prefix, struct cgroup_
 	visit_task_docker(&search, &resolver->self);
 	for (uint16_t i = 0; i < SELFPROBE_HIERARCHIES; i++)
 		mounts_walk(resolver->mounts, i, visit_directory_docker, &search);
-	tasks_each(resolver->tasks, 0, visit_task_docker, &search);
+	tasks_each(resolver->tasks, resolver->seen, 0, visit_task_docker, &search);
 	if (search.count > 1) {
 		snprintf(text, sizeof(text), "%s, %s%s%s%s", search.ids[0], search.ids[1],
 			 search.count > 2 ? ", " : "", search.ids[2],

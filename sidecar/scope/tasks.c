@@ -37,7 +37,7 @@ static int load(const char *btf, bool iterates, struct selfprobe_bpf **ret_bpf)
 	return 0;
 }
 
-int tasks_open(const char *btf, struct tasks **ret_tasks)
+int tasks_open(const char *btf, enum tasks_of most, struct tasks **ret_tasks)
 {
 	struct tasks *tasks = calloc(1, sizeof(*tasks));
 	libbpf_print_fn_t print;
@@ -47,7 +47,7 @@ int tasks_open(const char *btf, struct tasks **ret_tasks)
 		return -ENOMEM;
 	/* A refusal is the caller's to report; libbpf would print the verifier's log. */
 	print = libbpf_set_print(NULL);
-	tasks->iterates = !btf;
+	tasks->iterates = !btf && most == TASKS_OURS;
 	err = load(btf, tasks->iterates, &tasks->bpf);
 	if (err && tasks->iterates) {
 		tasks->iterates = false;
@@ -116,12 +116,14 @@ static int walk_each(struct tasks *tasks, tasks_visit *visit, void *context)
 	return err;
 }
 
-int tasks_each(struct tasks *tasks, uint32_t wanted, tasks_visit *visit, void *context)
+int tasks_each(struct tasks *tasks, enum tasks_of of, uint32_t wanted, tasks_visit *visit,
+	       void *context)
 {
 	struct bpf_link *link = NULL;
 	int fd = -1, err;
 
 	tasks->bpf->bss->wanted = wanted;
+	tasks->bpf->bss->by_host = of == TASKS_HOST;
 	if (!tasks->iterates)
 		return walk_each(tasks, visit, context);
 	link = bpf_program__attach_iter(tasks->bpf->progs.selfprobe_tasks, NULL);

@@ -139,9 +139,9 @@ def beside(app, cgroup):
     return [*joined(cgroup), "nsenter", "-t", str(app.init), "-p", "unshare", "-Cm", "sh", "-c", PRIVATE, "sh"]
 
 
-def alone(cgroup):
+def alone(*cgroups):
     """A container with namespaces of its own and no cgroup mounted."""
-    return [*joined(cgroup), "unshare", "-Cmpf", "sh", "-c", PRIVATE, "sh"]
+    return [*joined(*cgroups), "unshare", "-Cmpf", "sh", "-c", PRIVATE, "sh"]
 
 
 def v2_path(cgroup):

@@ -19,8 +19,8 @@ PIPE_BYTES = 1 << 20
 
 
 class Sidecar(Transcript):
-    def __init__(self, binary, args=(), probe=None, scope=()):
-        command = [str(binary), "run"]
+    def __init__(self, binary, args=(), probe=None, scope=(), before=()):
+        command = [*before, str(binary), "run"]
         for one in scope:
             command += ["--scope", one]
         if probe:
