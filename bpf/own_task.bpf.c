@@ -3,6 +3,7 @@
  * Run once, in the sidecar's own task: its number and PID namespace as the kernel sees them, and whether the kernel's fields are where
  * the types say: what is read there is what helpers tell, which know without them.
  */
+#define LOAD_BY_HELPER
 #include "kernel.bpf.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -5,6 +5,7 @@
  * takes no lock of ours: its room is the CPU's own, not a scratch slot, because the list of free slots is locked (before
  * 6.6, a34a9f1a19af, even an NMI waits for that lock); and a cgroup's name goes with the record, not into the map of names.
  */
+#define LOAD_BY_HELPER
 #include "kernel.bpf.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -3,6 +3,7 @@
  * Tells user space in which cgroups a task is: `selfprobe_self` is run by BPF_PROG_TEST_RUN and so
  * in the caller's own task, `selfprobe_tasks` walks the processes of the caller's PID namespace, `selfprobe_next` those or all.
  */
+#define LOAD_BY_HELPER
 #include <linux/bpf.h>
 #include <linux/types.h>
 

@@ -301,7 +301,7 @@ int BPF_PROG(syscalls_exit, struct pt_regs *regs, long returned)
 	bool ia32, vector;
 	__s64 nr;
 
-	if (!scope_current(&match)) {
+	if (!scope_current_inlined(&match)) {
 		if (timing)
 			call_latency();
 		return 0;
@@ -332,7 +332,7 @@ int BPF_PROG(syscalls_enter, struct pt_regs *regs, long nr)
 {
 	struct scope_match match;
 
-	if (scope_current(&match) && !scope_self(bpf_get_current_pid_tgid() >> 32))
+	if (scope_current_inlined(&match) && !scope_self(bpf_get_current_pid_tgid() >> 32))
 		note_entry();
 	return 0;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The cgroup of a task, its id, level, ancestors and names, read by CO-RE with
- * bpf_probe_read_kernel: good in tp_btf, raw_tp, kprobe, uprobe and iterator programs alike. The
- * kernel sees through cgroup namespaces, so the answers are the same from inside a container. A
+ * The cgroup of a task, its id, level, ancestors and names, read by CO-RE: good
+ * in tp_btf, raw_tp, kprobe, uprobe and iterator programs alike. The kernel sees through cgroup namespaces, so the answers are the same from inside a container. A
  * NULL cgroup reads as id 0, level 0 and no names; ids are never 0. Include event.h first.
  */
 #ifndef RINGSIDE_CGROUP_BPF_H
@@ -10,6 +9,8 @@
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+
+#include "load.bpf.h"
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -63,11 +64,8 @@ enum cgroup_subsys_id {
 static __always_inline struct cgroup *cgroup_of_subsys(const struct css_set *set, __u64 subsys)
 {
 	const void *slots = (const void *)set + bpf_core_field_offset(struct css_set, subsys);
-	struct cgroup_subsys_state *state = NULL;
 
-	if (bpf_probe_read_kernel(&state, sizeof(state), slots + subsys * sizeof(state)))
-		return NULL;
-	return BPF_CORE_READ(state, cgroup);
+	return LOAD(struct cgroup_subsys_state, load_word(slots + subsys * sizeof(void *)), cgroup);
 }
 
 /*
@@ -76,11 +74,10 @@ static __always_inline struct cgroup *cgroup_of_subsys(const struct css_set *set
  */
 static __always_inline struct cgroup *cgroup_of(const void *task, __u32 hierarchy)
 {
-	const struct css_set *set =
-		BPF_CORE_READ((const struct task_struct___cgroups *)task, cgroups);
+	const struct css_set *set = LOAD(struct task_struct___cgroups, task, cgroups);
 
 	if (hierarchy == HIERARCHY_V2)
-		return BPF_CORE_READ(set, dfl_cgrp);
+		return LOAD(struct css_set, set, dfl_cgrp);
 	if (hierarchy == HIERARCHY_MEMORY &&
 	    bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return cgroup_of_subsys(set,
@@ -97,60 +94,53 @@ static __always_inline _Bool cgroup_in_v1(const void *task, const struct cgroup 
 {
 	const struct cgroup *v2 = cgroup_of(task, HIERARCHY_V2);
 
-	return cgroup && BPF_CORE_READ(cgroup, root) != BPF_CORE_READ(v2, root);
+	return cgroup && LOAD(struct cgroup, cgroup, root) != LOAD(struct cgroup, v2, root);
 }
 
 static __always_inline __u64 cgroup_id(const struct cgroup *cgroup)
 {
-	return BPF_CORE_READ(cgroup, kn, id);
+	return LOAD(struct kernfs_node, LOAD(struct cgroup, cgroup, kn), id);
 }
 
 static __always_inline __u32 cgroup_level(const struct cgroup *cgroup)
 {
-	return BPF_CORE_READ(cgroup, level);
+	return LOAD(struct cgroup, cgroup, level);
 }
 
 /* Id of the ancestor at `level` (its own id at its own level); 0: the cgroup is not that deep. */
 static __always_inline __u64 cgroup_ancestor_id(const struct cgroup *cgroup, __u32 level)
 {
-	const struct cgroup *ancestor = NULL;
 	const void *slots;
-	__u64 id = 0;
 
 	if (!cgroup || cgroup_level(cgroup) < level)
 		return 0;
 	if (bpf_core_field_exists(struct cgroup, ancestors)) {
 		slots = (const void *)cgroup + bpf_core_field_offset(struct cgroup, ancestors);
-		if (bpf_probe_read_kernel(&ancestor, sizeof(ancestor),
-					  slots + (__u64)level * sizeof(ancestor)))
-			return 0;
-		return cgroup_id(ancestor);
+		return cgroup_id((const void *)load_word(slots + level * sizeof(void *)));
 	}
 	slots = (const void *)cgroup + bpf_core_field_offset(struct cgroup___ids, ancestor_ids);
-	if (bpf_probe_read_kernel(&id, sizeof(id), slots + (__u64)level * sizeof(id)))
-		return 0;
-	return id;
+	return load_word(slots + level * sizeof(__u64));
 }
 
 static __always_inline struct kernfs_node *cgroup_node_parent(const struct kernfs_node *node)
 {
 	if (bpf_core_field_exists(struct kernfs_node___hidden_parent, __parent))
-		return BPF_CORE_READ((const struct kernfs_node___hidden_parent *)node, __parent);
-	return BPF_CORE_READ(node, parent);
+		return LOAD(struct kernfs_node___hidden_parent, node, __parent);
+	return LOAD(struct kernfs_node, node, parent);
 }
 
 /* Own name and the nearest ancestors' names, up to the root, whose name is empty. */
 static __always_inline void cgroup_names_read(const struct cgroup *cgroup,
 					      struct cgroup_name *ret_name)
 {
-	const struct kernfs_node *node = BPF_CORE_READ(cgroup, kn);
+	const struct kernfs_node *node = LOAD(struct cgroup, cgroup, kn);
 
 	__builtin_memset(ret_name, 0, sizeof(*ret_name));
 	for (int i = 0; i < CGROUP_DEPTH; i++) {
 		if (!node)
 			break;
 		bpf_probe_read_kernel_str(ret_name->name[i], CGROUP_NAME,
-					  BPF_CORE_READ(node, name));
+					  LOAD(struct kernfs_node, node, name));
 		node = cgroup_node_parent(node);
 	}
 }

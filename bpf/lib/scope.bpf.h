@@ -37,8 +37,7 @@ static __always_inline __u64 scope_ancestor_id(const void *task,
 	return cgroup_ancestor_id(cgroup, entry->level);
 }
 
-/* For any task. */
-static __noinline bool scope_task(const void *task, struct scope_match *ret_match)
+static __always_inline bool scope_find(const void *task, struct scope_match *ret_match)
 {
 	bool inside = false;
 
@@ -59,12 +58,17 @@ static __noinline bool scope_task(const void *task, struct scope_match *ret_matc
 	return inside;
 }
 
-/* For the current task: those outside pay for this, so it must be cheap. */
+/* For any task. */
+static __noinline bool scope_task(const void *task, struct scope_match *ret_match)
+{
+	return scope_find(task, ret_match);
+}
+
+/* For the current task. */
 static __always_inline bool scope_current(struct scope_match *ret_match)
 {
-	if (!scope_helper)
-		return scope_task((void *)bpf_get_current_task(), ret_match);
-	if (scope_count == 1 && scopes[0].hierarchy == HIERARCHY_V2) {
+	if (scope_helper && !loads_are_free() && scope_count == 1 &&
+	    scopes[0].hierarchy == HIERARCHY_V2) {
 		if (bpf_get_current_ancestor_cgroup_id(scopes[0].level) != scope_ids[0])
 			return false;
 		ret_match->task = NULL;
@@ -75,6 +79,14 @@ static __always_inline bool scope_current(struct scope_match *ret_match)
 	return scope_task((void *)bpf_get_current_task(), ret_match);
 }
 
+/* The same for each system call of the host, without a call of its own; takes more of the program's stack. */
+static __always_inline bool scope_current_inlined(struct scope_match *ret_match)
+{
+	if (loads_are_free())
+		return scope_find((void *)bpf_get_current_task(), ret_match);
+	return scope_current(ret_match);
+}
+
 static __always_inline bool scope_self(__u32 tgid)
 {
 	return self_tgid && tgid == self_tgid;
@@ -83,23 +95,18 @@ static __always_inline bool scope_self(__u32 tgid)
 /* The task's number in the sidecar's PID namespace; 0: none. */
 static __always_inline __u32 scope_ns_pid(const struct task_struct *task)
 {
-	struct pid *pid;
-	struct upid upid = {};
+	const void *pid, *slot;
 
 	if (!pidns_level)
 		return 0;
-	pid = BPF_CORE_READ(task, thread_pid);
-	if (BPF_CORE_READ(pid, level) < pidns_level)
+	pid = LOAD(struct task_struct, task, thread_pid);
+	if (LOAD(struct pid, pid, level) < pidns_level)
 		return 0;
-	const void *slot = (const void *)pid + bpf_core_field_offset(struct pid, numbers) +
-			   pidns_level * bpf_core_type_size(struct upid);
-	struct pid_namespace *ns = NULL;
-	bpf_probe_read_kernel(&ns, sizeof(ns), slot + bpf_core_field_offset(struct upid, ns));
-	if (BPF_CORE_READ(ns, ns.inum) != pidns_inode)
+	slot = pid + bpf_core_field_offset(struct pid, numbers) +
+	       pidns_level * bpf_core_type_size(struct upid);
+	if (LOAD(struct pid_namespace, LOAD(struct upid, slot, ns), ns.inum) != pidns_inode)
 		return 0;
-	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr),
-			      slot + bpf_core_field_offset(struct upid, nr));
-	return (__u32)upid.nr;
+	return (__u32)LOAD(struct upid, slot, nr);
 }
 
 #endif
