@@ -18,6 +18,8 @@ bool refusal_charges_memlock(void)
 				       NULL) != 1;
 }
 
+#define ENOTSUPP 524 /* the kernel's own, which user space has no name for */
+
 const char *refusal_explain(int err, const char *btf, const char **ret_todo)
 {
 	struct privileges privileges;
@@ -30,6 +32,11 @@ const char *refusal_explain(int err, const char *btf, const char **ret_todo)
 	if (err == -EMFILE || err == -ENFILE) {
 		*ret_todo = "raise the limit of open files (ulimit -n)";
 		return strerror(-err);
+	}
+	/* Programs that call the kernel's functions by name: add_kfunc_call() in kernel/bpf/verifier.c. */
+	if (err == -ENOTSUPP) {
+		*ret_todo = "sysctl net.core.bpf_jit_enable=1, or --btf /sys/kernel/btf/vmlinux";
+		return "the kernel's compiler of BPF programs (JIT) is off or was not built in";
 	}
 	privileges_read(&privileges);
 	if (err == -EPERM && privileges.bpf != BPF_REACHED)
