@@ -13,27 +13,30 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define PATH 1024 /* the tracepoints give no longer one */
+#define PATH 1024 /* the tracepoints give no longer one, and cut it off */
 
 /* How often; the reader tells. */
 __u64 removed[SCOPE_MAX] = {};
 __u64 returned[SCOPE_MAX] = {};
 
-/* Of the path of a cgroup that was removed, until it is made again; 0: it is there. */
-__u64 gone[SCOPE_MAX] = {};
+/* The path of a cgroup that was removed, until it is made again; empty: it is there. */
+char gone[SCOPE_MAX][PATH] = {};
 
-char text[PATH] = {};
+/* The kernel holds a lock while it gives the path, so one is at work at a time. */
+char made[PATH] = {};
 
-/* FNV-1a. The kernel holds a lock while it gives the path, so one is at work at a time. */
-static __noinline __u64 path_hash(const char *path)
+/* A global function, for it is verified once and not for each scope. */
+__noinline int path_is_gone(__u32 i)
 {
-	__u64 hash = 0xcbf29ce484222325;
-
-	if (bpf_probe_read_kernel_str(text, sizeof(text), path) < 0)
+	if (i >= SCOPE_MAX)
 		return 0;
-	for (__u32 i = 0; i < PATH && text[i]; i++)
-		hash = (hash ^ (__u8)text[i]) * 0x100000001b3;
-	return hash;
+	for (__u32 at = 0; at < PATH; at++) {
+		if (gone[i][at] != made[at])
+			return 0;
+		if (!made[at])
+			return at > 0;
+	}
+	return 0;
 }
 
 /* Ids and paths are a hierarchy's own. */
@@ -54,7 +57,9 @@ int BPF_PROG(scope_removed, struct cgroup *cgroup, const char *path)
 			break;
 		if (scope_ids[i] != id || !same_hierarchy(cgroup, scopes[i].hierarchy))
 			continue;
-		gone[i] = path_hash(path);
+		/* One that is cut off is the beginning of many: not followed. */
+		if (bpf_probe_read_kernel_str(gone[i], PATH, path) >= PATH)
+			gone[i][0] = 0;
 		removed[i]++;
 	}
 	return 0;
@@ -63,19 +68,15 @@ int BPF_PROG(scope_removed, struct cgroup *cgroup, const char *path)
 SEC_TRACEPOINT("cgroup_mkdir")
 int BPF_PROG(scope_made, struct cgroup *cgroup, const char *path)
 {
-	__u64 hash = 0;
-
+	if (bpf_probe_read_kernel_str(made, PATH, path) < 0)
+		return 0;
 	for (__u32 i = 0; i < SCOPE_MAX; i++) {
 		if (i >= scope_count)
 			break;
-		if (!gone[i] || !same_hierarchy(cgroup, scopes[i].hierarchy))
-			continue;
-		if (!hash)
-			hash = path_hash(path);
-		if (gone[i] != hash)
+		if (!path_is_gone(i) || !same_hierarchy(cgroup, scopes[i].hierarchy))
 			continue;
 		scope_ids[i] = cgroup_id(cgroup);
-		gone[i] = 0;
+		gone[i][0] = 0;
 		returned[i]++;
 	}
 	return 0;

@@ -137,8 +137,9 @@ def test_a_scope_that_is_removed_and_made_again_is_observed_from_its_first_proce
     outside.remove()
     scope.remove()
     side.wait(lambda: side.messages("scope is gone"), "the warning")
-    # Neither what has the name in another place nor what has a longer one in the same is the same path.
-    others = [new_cgroup("scope", parent=new_cgroup("outside", parent=cgroup)), new_cgroup("scope2", parent=cgroup)]
+    # Neither what has the name in another place nor what has a longer, a shorter or a like one in the same is the same path.
+    others = [new_cgroup(name, parent=cgroup) for name in ("scope2", "scop", "scopf", "xcope")]
+    others.append(new_cgroup("scope", parent=new_cgroup("outside", parent=cgroup)))
     again = new_cgroup("scope", parent=cgroup)
     assert again.path == scope.path and again.id != scope.id
     for place in (*others, again):
