@@ -25,6 +25,9 @@
 #include "probes/uncovered.h"
 #include "scope/scope.h"
 
+/* How the path of a file of memfd_create(2) begins. */
+#define IN_MEMORY "/memfd:"
+
 /* What tells of new files; the first together with walks over the mappings at exec. */
 enum follow { FOLLOW_LINKER, FOLLOW_KPROBE, FOLLOW_NOTHING };
 
@@ -173,7 +176,9 @@ static void report(struct coverage *coverage, const struct image_notice *notice,
 	const struct uncovered_process process = {
 		.tgid = notice->tgid,
 		.start_time = notice->start_time,
-		.changed_ns = notice->file.changed_ns,
+		/* One in memory is made anew each time, as by container runtimes for each exec. */
+		.changed_ns =
+			strncmp(path, IN_MEMORY, strlen(IN_MEMORY)) ? notice->file.changed_ns : 0,
 		.image = path,
 		.why = judge(coverage, notice, look),
 	};

@@ -13,7 +13,7 @@ struct uncovered;
 struct uncovered_process {
 	uint32_t tgid;
 	uint64_t start_time;
-	int64_t changed_ns; /* mtime of the file that it is about: a new one under an old path is another */
+	int64_t changed_ns; /* mtime of the file that it is about: a new one under an old path is another; 0: it is not */
 	const char *image; /* its path; empty: not known */
 	const char *why;   /* lives as long as the program */
 };

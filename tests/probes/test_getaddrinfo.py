@@ -250,21 +250,6 @@ def test_the_first_lookup_of_an_image_never_seen_is_recorded_or_reported(
         expect(record, call)
 
 
-def test_processes_of_one_image_that_cannot_be_seen_are_a_line_and_a_number(sidecar, run, cgroup, workloads, tmp_path):
-    stripped = tmp_path / "stripped"
-    subprocess.run(["strip", "-o", stripped, workloads.program("gai", "static")], check=True)
-    programs = [run(str(stripped), "wait", cgroup=cgroup) for _ in range(3)]
-    until(lambda: {one.pid for one in programs} <= set(cgroup.pids()), "the workloads to be in their cgroup")
-    until(lambda: all(os.readlink(f"/proc/{one.pid}/exe") == str(stripped) for one in programs), "their exec")
-    side = sidecar(probe="getaddrinfo")
-    side.stop()
-    first, rest = [one for one in side.messages("coverage") if one.get("image") == str(stripped)]
-    assert int(first["pid"]) in [one.pid for one in programs] and "cannot be seen" in first["why"], first
-    assert rest["processes"] == "2" and rest["why"] == first["why"], rest
-    for program in programs:
-        program.go().finish()
-
-
 @pytest.mark.parametrize("variant", ["glibc", "musl"])
 def test_a_library_opened_after_the_start_is_recorded_or_reported(attached, run, cgroup, workloads, tmp_path, variant):
     side = attached(variant)

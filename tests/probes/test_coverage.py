@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""msg=coverage: of many processes of one image a line and a number."""
+
+import os
+import subprocess
+import sys
+
+from harness import until
+
+
+def test_processes_of_one_image_that_cannot_be_seen_are_a_line_and_a_number(sidecar, run, cgroup, workloads, tmp_path):
+    stripped = tmp_path / "stripped"
+    subprocess.run(["strip", "-o", stripped, workloads.program("gai", "static")], check=True)
+    programs = [run(str(stripped), "wait", cgroup=cgroup) for _ in range(3)]
+    until(lambda: {one.pid for one in programs} <= set(cgroup.pids()), "the workloads to be in their cgroup")
+    until(lambda: all(os.readlink(f"/proc/{one.pid}/exe") == str(stripped) for one in programs), "their exec")
+    side = sidecar(probe="getaddrinfo")
+    side.stop()
+    first, rest = [one for one in side.messages("coverage") if one.get("image") == str(stripped)]
+    assert int(first["pid"]) in [one.pid for one in programs] and "cannot be seen" in first["why"], first
+    assert rest["processes"] == "2" and rest["why"] == first["why"], rest
+    for program in programs:
+        program.go().finish()
+
+
+# As runc does for each exec into a container: a copy of itself in memory.
+FROM_MEMORY = """
+import os, sys
+file = os.memfd_create("cloned", 0)
+os.write(file, open(sys.argv[1], "rb").read())
+os.execve(f"/proc/self/fd/{file}", sys.argv[1:], os.environ)
+"""
+
+
+def test_programs_in_memory_that_cannot_be_seen_are_a_line_and_a_number(sidecar, run, cgroup, workloads, tmp_path):
+    stripped = tmp_path / "stripped"
+    subprocess.run(["strip", "-o", stripped, workloads.program("gai", "static")], check=True)
+    side = sidecar(probe="getaddrinfo")
+    for _ in range(3):
+        run(sys.executable, "-c", FROM_MEMORY, str(stripped), "call", "127.0.0.3", cgroup=cgroup).go().finish()
+    side.stop()
+    first, rest = [one for one in side.messages("coverage") if one.get("image") == "/memfd:cloned"]
+    assert "pid" in first and rest["processes"] == "2" and rest["why"] == first["why"], rest
