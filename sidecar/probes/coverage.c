@@ -362,6 +362,7 @@ static int start(struct coverage *coverage, const struct coverage_config *config
 		.multi = config->multi,
 		.proc = events_proc(config->events),
 	};
+	const bool host_proc = events_host_proc(config->events);
 	int err;
 
 	coverage->events = config->events;
@@ -380,12 +381,17 @@ static int start(struct coverage *coverage, const struct coverage_config *config
 	*ret_step = "attach";
 	coverage->images = images_new(&images);
 	coverage->uncovered = uncovered_new();
-	err = coverage->images && coverage->uncovered ? attach(coverage) : -ENOMEM;
+	if (!coverage->images || !coverage->uncovered)
+		return -ENOMEM;
+	/* Among all processes of the host it takes a while, in which others start: theirs are the same libraries, mostly. */
+	if (host_proc)
+		scan(coverage);
+	err = attach(coverage);
 	if (err)
 		return err;
 	images_look_root(coverage->images, 0);
 	/* The host's first process is of no container. */
-	if (!events_host_proc(coverage->events))
+	if (!host_proc)
 		images_look_root(coverage->images, 1);
 	scan(coverage);
 	coverage->started_ns = clock_boottime_ns();
