@@ -39,8 +39,11 @@ static const struct option_def inject_options[] = {
 	{"insecure", OPTION_FLAG, NULL, "let the sidecar stream over plain TCP",
 	 offsetof(struct inject_config, insecure), 0, 0},
 	{"process-access", OPTION_TEXT, "HOW",
-	 "share: the pod's containers share a PID namespace, so that lookups in all of them are "
-	 "seen; none: they stay apart, and lookups are not seen (default share)",
+	 "how the sidecar reaches the other containers' files, so that their lookups are seen. "
+	 "share: "
+	 "they share a PID namespace; hostProc: they stay apart, and the sidecar has the node's "
+	 "/proc, "
+	 "mounted; none: they stay apart, and lookups are not seen (default share)",
 	 offsetof(struct inject_config, process_access), 0, 0},
 	{"remove", OPTION_FLAG, NULL, "take the sidecar out again",
 	 offsetof(struct inject_config, remove), 0, 0},
@@ -123,7 +126,7 @@ static int choose(const struct inject_config *config)
 				    "give for example ringside:" RINGSIDE_VERSION);
 	if (config->process_access && !inject_knows_access(config->process_access))
 		return choice_wrong("--process-access", config->process_access, "no such way",
-				    "take share or none");
+				    "take share, hostProc or none");
 	if (config->tls_ca && config->insecure)
 		return choice_wrong("--insecure", "1", "--tls-ca is given too",
 				    "leave one of the two out");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One pod: the sidecar goes in front of its init containers, and one annotation keeps what was there before and would else be
- * forgotten: whether a list or map was empty, null or missing, and the fields that processAccess sets.
+ * One pod: the sidecar goes in front of its init containers, what processAccess wants beside it into the spec, and one annotation
+ * keeps what was there before and would else be forgotten: whether a list or map was empty, null or missing, and the fields
+ * that processAccess sets.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,10 +12,11 @@
 
 struct pod {
 	struct place at, spec, metadata, annotations;
-	struct place init_containers;
-	struct place mark;  /* the annotation */
-	struct place own;   /* the init container of our name */
-	struct place other; /* any other container of our name */
+	struct place init_containers, volumes;
+	struct place mark;   /* the annotation */
+	struct place own;    /* the init container of our name */
+	struct place other;  /* any other container of our name */
+	struct place volume; /* the volume of our name */
 };
 
 static const char *text_of(const struct work *work, const char *pointer)
@@ -22,22 +24,22 @@ static const char *text_of(const struct work *work, const char *pointer)
 	return yyjson_get_str(yyjson_ptr_get(work->sidecar, pointer));
 }
 
-/* Finds the container of our name in a list of the pod's spec. */
-static int find_container(struct work *work, const struct place *list, struct place *ret_found)
+/* Finds the item of that name in a list of the pod's spec. */
+static int find_named(struct work *work, const struct place *list, const char *name,
+		      struct place *ret_found)
 {
-	const char *name = text_of(work, "/container/name");
 	struct place item, item_name;
-	yyjson_mut_val *container;
+	yyjson_mut_val *value;
 	size_t i, count;
 	int err;
 
 	err = place_want_list(work, list);
 	if (err)
 		return err;
-	yyjson_mut_arr_foreach(list->value, i, count, container)
+	yyjson_mut_arr_foreach(list->value, i, count, value)
 	{
-		item = place_item(list, i, container);
-		if (!yyjson_mut_is_obj(container))
+		item = place_item(list, i, value);
+		if (!yyjson_mut_is_obj(value))
 			return work_refuse(work, &item, "it is not an object", NULL);
 		err = place_member(work, &item, "name", &item_name);
 		if (err)
@@ -48,8 +50,10 @@ static int find_container(struct work *work, const struct place *list, struct pl
 	return 0;
 }
 
-static int read_containers(struct work *work, struct pod *pod)
+static int read_lists(struct work *work, struct pod *pod)
 {
+	const char *container = text_of(work, "/container/name");
+	const char *volume = text_of(work, "/processAccess/hostProc/volume/name");
 	struct place list;
 	int err;
 
@@ -57,15 +61,19 @@ static int read_containers(struct work *work, struct pod *pod)
 	if (!err && !place_there(&list))
 		err = work_refuse(work, &list, "it is missing", NULL);
 	if (!err)
-		err = find_container(work, &list, &pod->other);
+		err = find_named(work, &list, container, &pod->other);
 	if (!err)
 		err = place_member(work, &pod->spec, "ephemeralContainers", &list);
 	if (!err)
-		err = find_container(work, &list, &pod->other);
+		err = find_named(work, &list, container, &pod->other);
 	if (!err)
 		err = place_member(work, &pod->spec, "initContainers", &pod->init_containers);
 	if (!err)
-		err = find_container(work, &pod->init_containers, &pod->own);
+		err = find_named(work, &pod->init_containers, container, &pod->own);
+	if (!err)
+		err = place_member(work, &pod->spec, "volumes", &pod->volumes);
+	if (!err)
+		err = find_named(work, &pod->volumes, volume, &pod->volume);
 	return err;
 }
 
@@ -89,7 +97,7 @@ static int read_pod(struct work *work, const struct place *at, struct pod *pod)
 		err = place_want_object(work, &pod->annotations);
 	if (!err)
 		err = place_member(work, &pod->annotations, text_of(work, "/injected"), &pod->mark);
-	return err ? err : read_containers(work, pod);
+	return err ? err : read_lists(work, pod);
 }
 
 /* Whether a rule of `leaveAlone` holds: *ret_why, else NULL. */
@@ -137,7 +145,7 @@ static int remember_fields(struct work *work, const struct pod *pod, yyjson_mut_
 
 	yyjson_obj_foreach(yyjson_obj_get(work->sidecar, "processAccess"), i, count, name, variant)
 	{
-		yyjson_obj_foreach(variant, j, fields, key, value)
+		yyjson_obj_foreach(yyjson_obj_get(variant, "spec"), j, fields, key, value)
 		{
 			struct place field;
 			int err = place_member(work, &pod->spec, yyjson_get_str(key), &field);
@@ -159,8 +167,8 @@ static int remember_fields(struct work *work, const struct pod *pod, yyjson_mut_
 static int remember(struct work *work, const struct pod *pod, yyjson_mut_val **ret_text)
 {
 	const struct place *const places[] = {&pod->metadata, &pod->annotations,
-					      &pod->init_containers};
-	static const char *const names[] = {"metadata", "annotations", "initContainers"};
+					      &pod->init_containers, &pod->volumes};
+	static const char *const names[] = {"metadata", "annotations", "initContainers", "volumes"};
 	yyjson_mut_doc *memory = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *root = yyjson_mut_obj(memory), *value;
 	char *text = NULL;
@@ -197,21 +205,22 @@ static yyjson_mut_val *make(struct work *work, const struct place *object, const
 	return place->value;
 }
 
-static bool set_access(struct work *work, const struct pod *pod)
+static bool set_access(struct work *work, struct pod *pod)
 {
-	const char *name = work->change->process_access;
-	yyjson_val *all = yyjson_obj_get(work->sidecar, "processAccess"), *key, *value;
+	yyjson_val *access = sidecar_access(work), *volume, *key, *value;
+	yyjson_mut_doc *doc = work->doc;
 	size_t i, count;
 
-	yyjson_obj_foreach(name ? yyjson_obj_get(all, name)
-				: unsafe_yyjson_get_next(unsafe_yyjson_get_first(all)),
-			   i, count, key, value)
+	yyjson_obj_foreach(yyjson_obj_get(access, "spec"), i, count, key, value)
 	{
-		if (!place_set(work->doc, pod->spec.value, yyjson_get_str(key),
-			       yyjson_val_mut_copy(work->doc, value)))
+		if (!place_set(doc, pod->spec.value, yyjson_get_str(key),
+			       yyjson_val_mut_copy(doc, value)))
 			return false;
 	}
-	return true;
+	volume = yyjson_obj_get(access, "volume");
+	return !volume ||
+	       (make(work, &pod->spec, "volumes", &pod->volumes, yyjson_mut_arr(doc)) &&
+		yyjson_mut_arr_append(pod->volumes.value, yyjson_val_mut_copy(doc, volume)));
 }
 
 static int put_in(struct work *work, struct pod *pod)
@@ -257,6 +266,10 @@ static int inject(struct work *work, struct pod *pod)
 		return work_refuse(work, pod->own.value ? &pod->own : &pod->other,
 				   "a container of the sidecar's name is there already",
 				   "give it another name");
+	if (pod->volume.value && yyjson_obj_get(sidecar_access(work), "volume"))
+		return work_refuse(work, &pod->volume,
+				   "a volume of the sidecar's name is there already",
+				   "give it another name");
 	return put_in(work, pod);
 }
 
@@ -283,7 +296,7 @@ static bool give_fields_back(struct work *work, const struct pod *pod, yyjson_va
 
 	yyjson_obj_foreach(yyjson_obj_get(work->sidecar, "processAccess"), i, count, name, variant)
 	{
-		yyjson_obj_foreach(variant, j, fields, key, value)
+		yyjson_obj_foreach(yyjson_obj_get(variant, "spec"), j, fields, key, value)
 		{
 			if (!give_back(work, &pod->spec, yyjson_get_str(key), &nothing, memory))
 				return false;
@@ -292,16 +305,41 @@ static bool give_fields_back(struct work *work, const struct pod *pod, yyjson_va
 	return true;
 }
 
-static bool take_out(struct work *work, const struct pod *pod, yyjson_val *memory)
+static void take_item(const struct place *list, const struct place *item)
 {
 	yyjson_mut_arr_iter iter;
-	yyjson_mut_val *container;
+	yyjson_mut_val *value;
 
-	yyjson_mut_arr_iter_init(pod->init_containers.value, &iter);
-	while ((container = yyjson_mut_arr_iter_next(&iter))) {
-		if (container == pod->own.value)
+	yyjson_mut_arr_iter_init(list->value, &iter);
+	while ((value = yyjson_mut_arr_iter_next(&iter))) {
+		if (value == item->value)
 			yyjson_mut_arr_iter_remove(&iter);
 	}
+}
+
+/* Whether the sidecar mounts the volume of our name: else that is somebody else's. */
+static bool mounts_volume(const struct pod *pod)
+{
+	yyjson_mut_val *mounts = yyjson_mut_obj_get(pod->own.value, "volumeMounts"), *mount;
+	yyjson_mut_val *name = yyjson_mut_obj_get(pod->volume.value, "name");
+	size_t i, count;
+
+	yyjson_mut_arr_foreach(mounts, i, count, mount)
+	{
+		if (name && yyjson_mut_equals(yyjson_mut_obj_get(mount, "name"), name))
+			return true;
+	}
+	return false;
+}
+
+static bool take_out(struct work *work, const struct pod *pod, yyjson_val *memory)
+{
+	if (mounts_volume(pod)) {
+		take_item(&pod->volumes, &pod->volume);
+		if (!give_back(work, &pod->spec, "volumes", &pod->volumes, memory))
+			return false;
+	}
+	take_item(&pod->init_containers, &pod->own);
 	yyjson_mut_obj_remove_key(pod->annotations.value, text_of(work, "/injected"));
 	return give_fields_back(work, pod, memory) &&
 	       give_back(work, &pod->spec, "initContainers", &pod->init_containers, memory) &&

@@ -25,6 +25,15 @@ bool inject_knows_access(const char *name)
 	return knows;
 }
 
+yyjson_val *sidecar_access(const struct work *work)
+{
+	yyjson_val *all = yyjson_obj_get(work->sidecar, "processAccess");
+	const char *name = work->change->process_access;
+
+	return name ? yyjson_obj_get(all, name)
+		    : unsafe_yyjson_get_next(unsafe_yyjson_get_first(all));
+}
+
 /* Gives the variable its value in its place, or at the list's end. False: no memory. */
 static bool set_variable(yyjson_mut_doc *doc, yyjson_mut_val *container, const char *name,
 			 const char *value)
@@ -46,8 +55,16 @@ static bool apply_change(struct work *work, yyjson_mut_val *container)
 {
 	const struct inject_change *change = work->change;
 	const char *repository = yyjson_mut_get_str(yyjson_mut_obj_get(container, "image"));
+	yyjson_val *key, *value;
+	size_t i, count;
 	char image[128];
 
+	yyjson_obj_foreach(yyjson_obj_get(sidecar_access(work), "container"), i, count, key, value)
+	{
+		if (!place_set(work->doc, container, yyjson_get_str(key),
+			       yyjson_val_mut_copy(work->doc, value)))
+			return false;
+	}
 	snprintf(image, sizeof(image), "%s:" RINGSIDE_VERSION, repository);
 	if (!place_set(work->doc, container, "image",
 		       yyjson_mut_strcpy(work->doc, change->image ? change->image : image)))

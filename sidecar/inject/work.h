@@ -47,6 +47,8 @@ bool place_set(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, yyj
 
 /* The built-in sidecar.json; NULL: no memory. The caller frees it. */
 yyjson_doc *sidecar_read(void);
+/* The variant of processAccess that the change asks for. */
+yyjson_val *sidecar_access(const struct work *work);
 /*
  * The container as the change and the pod's annotations have it. 0; -EINVAL: an annotation is no text; -ENOMEM.
  */

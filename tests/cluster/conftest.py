@@ -97,7 +97,7 @@ def inject(cluster, binary):
     """A function: the object as `ringside inject` gives it, told what a release's chart knows; with `fails`, why not."""
     version = re.search(r'^appVersion: "?([^"\n]+)', cluster.helm("show", "chart", servers.CHART), re.MULTILINE).group(1)
 
-    def run(thing, release="ringside", fails=False):
+    def run(thing, release="ringside", fails=False, options=()):
         collector = "ringside-collector" if release == "ringside" else f"{release}-ringside-collector"
         authority = cluster.directory / f"{release}.pem"
         if not authority.exists():
@@ -113,6 +113,7 @@ def inject(cluster, binary):
                 authority,
                 "--collector",
                 f"{collector}.{release}.svc:9717",
+                *options,
             ],
             input=json.dumps(thing),
             capture_output=True,

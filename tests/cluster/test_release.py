@@ -6,7 +6,7 @@ import json
 import pytest
 
 from conftest import LABEL, same, sidecars
-from shapes import NO_QUANTITY, pod
+from shapes import INJECTED, NO_QUANTITY, pod
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -151,3 +151,24 @@ def test_everything_switched_on_is_taken_by_the_api(cluster, release):
     assert sidecar["securityContext"]["privileged"]
     assert not sidecars(cluster.admit(NO_QUANTITY, "default"))
     cluster.create(NO_QUANTITY, "--namespace", "sevens", "--dry-run=server", fails=True)
+
+
+def by_name(pod):
+    """What the API server adds itself may stand before or behind what the policy adds."""
+    pod["spec"].get("volumes", []).sort(key=lambda one: one["name"])
+    return same(pod)
+
+
+def test_by_host_proc_pods_get_the_volume_and_its_mount_as_inject_gives_them(cluster, release, inject):
+    release("eight", {"injection": {"processAccess": "hostProc", "failurePolicy": "Fail"}})
+    cluster.make_namespace("eights", {LABEL: "true"})
+    cluster.wait(lambda: sidecars(cluster.admit(pod(), "eights")), 60, "the policy acts")
+    for shape in ("plain", "volumes", "split namespaces", "no token", "own init containers"):
+        given = INJECTED[shape]
+        by_policy = cluster.admit(given, "eights")
+        (sidecar,) = sidecars(by_policy)
+        assert "ringside-host-proc" in {one["name"] for one in sidecar["volumeMounts"]}
+        by_inject = inject(given, "eight", options=("--process-access", "hostProc"))
+        assert by_name(by_policy) == by_name(cluster.admit(by_inject, "default")), shape
+    taken = pod({"volumes": [{"name": "ringside-host-proc", "emptyDir": {}}]})
+    assert same(cluster.admit(taken, "eights")) == same(cluster.admit(taken, "default"))

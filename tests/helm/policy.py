@@ -58,7 +58,7 @@ def add(document, pointer, value):
     for step in steps:
         document = document[step]
     if isinstance(document, list):
-        document.insert(int(last), value)
+        document.insert(len(document) if last == "-" else int(last), value)
     else:
         document[last] = value
 

@@ -173,7 +173,7 @@ def test_a_kubernetes_without_native_sidecars_is_refused():
 
 @pytest.mark.parametrize("values, where", [
     ({"injection": {"mode": "webhook"}}, "/injection/mode"),
-    ({"injection": {"processAccess": "hostProc"}}, "/injection/processAccess"),
+    ({"injection": {"processAccess": "hostPID"}}, "/injection/processAccess"),
     ({"injection": {"privileged": "yes"}}, "/injection/privileged"),
     ({"injecton": {"mode": "none"}}, "injecton"),
     ({"image": {"repository": "a b"}}, "/image/repository"),

@@ -9,7 +9,7 @@ import pytest
 
 import openapi
 import policy as policies
-from chart import PEM, POLICY_KIND, find, render
+from chart import PEM, POLICY_KIND, find, render, sidecar_json
 
 VALUES = {"tls": {"mode": "secret", "secretName": "mine", "ca": PEM}, "image": {"repository": "r.example/ringside", "tag": "9"}}
 OPTIONS = ["--image", "r.example/ringside:9", "--tls-ca", PEM]
@@ -32,6 +32,7 @@ PODS = {
     "odd overrides": pod(annotations={"ringside.io/image": '"\\\n{{x}}$(A)', "ringside.io/seccomp": "\u00e4 \U0001f600"}),
     "shared already": pod({"shareProcessNamespace": True}),
     "not shared": pod({"shareProcessNamespace": False}),
+    "volumes": pod({"volumes": [{"name": "data", "emptyDir": {}}, {"name": "host-proc", "hostPath": {"path": "/proc"}}]}),
     "not hostPID": pod({"hostPID": False, "hostUsers": True, "os": {"name": "linux"}}),
 }
 LEFT_ALONE = {
@@ -40,6 +41,7 @@ LEFT_ALONE = {
     "windows": pod({"os": {"name": "windows"}}),
     "has it": pod({"initContainers": [{"name": "ringside", "image": "x"}]}, annotations={"ringside.io/injected": "{}"}),
 }
+VOLUME = pod({"volumes": [{"name": "ringside-host-proc", "emptyDir": {}}]})
 # `inject` says that it can't; the policy has nobody to tell.
 REFUSED = {
     "a container of that name": pod({"containers": [{"name": "ringside", "image": "x"}]}),
@@ -48,7 +50,7 @@ REFUSED = {
 }
 
 
-@pytest.fixture(name="policy", scope="module", params=["share", "none"])
+@pytest.fixture(name="policy", scope="module", params=list(sidecar_json()["processAccess"]))
 def policy_(request):
     values = {**VALUES, "injection": {"mode": "policy", "processAccess": request.param}}
     found = find(render(values), POLICY_KIND)
@@ -73,6 +75,13 @@ def test_the_policy_does_what_inject_does(binary, policy, name):
 def test_what_inject_refuses_the_policy_leaves_alone(binary, policy, name):
     assert inject(binary, REFUSED[name]) is None
     assert policies.apply(policy[1], REFUSED[name], WANTED) == REFUSED[name]
+
+
+def test_a_volume_of_that_name_is_refused_where_one_is_put_in(binary, policy):
+    access, found = policy
+    after = inject(binary, VOLUME, "--process-access", access)
+    assert (after is None) == (access == "hostProc")
+    assert policies.apply(found, VOLUME, WANTED) == (after or VOLUME)
 
 
 @pytest.mark.parametrize("pod_label, namespace_label, injected", [
@@ -107,15 +116,17 @@ def test_the_policy_is_not_asked_in_kube_system_nor_beside_the_collector(policy)
     assert rule == {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "ringside"]}
 
 
+@pytest.mark.parametrize("access", sidecar_json()["processAccess"])
 @pytest.mark.parametrize("kind, place", [
     ("workload", ("spec", "template")), ("cronjob", ("spec", "jobTemplate", "spec", "template")), ("pod", ())])
-def test_the_patch_holds_what_inject_puts_in(binary, kind, place):
-    patches = find(render({**VALUES, "injection": {"mode": "patch"}}), "ConfigMap")["data"]
+def test_the_patch_holds_what_inject_puts_in(binary, kind, place, access):
+    values = {**VALUES, "injection": {"mode": "patch", "processAccess": access}}
+    patches = find(render(values), "ConfigMap")["data"]
     patch = json.loads(patches[f"{kind}.json"])
     for key in place:
         patch = patch[key]
     bare = pod()
-    injected = inject(binary, bare)
+    injected = inject(binary, bare, "--process-access", access)
     bare["metadata"].update(patch["metadata"])
     bare["spec"].update(patch["spec"])
     assert bare == injected

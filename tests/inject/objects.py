@@ -74,8 +74,9 @@ def container(annotations):
     return one
 
 
-def expected(before):
+def expected(before, access="share"):
     """The pod with the sidecar."""
+    variant = SIDECAR["processAccess"][access]
     pod = copy.deepcopy(before)
     if left_alone(pod):
         return pod
@@ -89,10 +90,14 @@ def expected(before):
     spec = pod["spec"]
     if "initContainers" in spec and not spec["initContainers"]:
         memory["initContainers"] = spec["initContainers"]
+    if "volumes" in spec and not spec["volumes"]:
+        memory["volumes"] = spec["volumes"]
     if "shareProcessNamespace" in spec:
         memory["shareProcessNamespace"] = spec["shareProcessNamespace"]
-    one = container(annotations)
+    one = {**container(annotations), **copy.deepcopy(variant.get("container", {}))}
     annotations[INJECTED] = json.dumps(memory, separators=(",", ":"))
     spec["initContainers"] = [one, *(spec.get("initContainers") or [])]
-    spec["shareProcessNamespace"] = True
+    spec.update(copy.deepcopy(variant.get("spec", {})))
+    if "volume" in variant:
+        spec["volumes"] = [*(spec.get("volumes") or []), copy.deepcopy(variant["volume"])]
     return pod

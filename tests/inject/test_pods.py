@@ -28,6 +28,9 @@ UNKNOWN = st.dictionaries(TEXT.map("x-{}".format), ANY, max_size=3)
 OVERRIDES = st.dictionaries(st.sampled_from(sorted(SIDECAR["overrides"])), st.sampled_from(["", "1", "a\u00e9"]))
 
 
+ACCESS = st.sampled_from(list(SIDECAR["processAccess"]))
+
+
 @st.composite
 def containers(draw, least=0):
     names = draw(st.lists(TEXT.map("app-{}".format), min_size=least, max_size=3))
@@ -47,6 +50,7 @@ def pods(draw):
     spec |= draw(st.fixed_dictionaries({}, optional={
         "initContainers": st.none() | containers(),
         "ephemeralContainers": st.none() | containers(),
+        "volumes": st.none() | st.lists(TEXT.map(lambda name: {"name": f"app-{name}", "emptyDir": {}}), max_size=2),
         "shareProcessNamespace": st.booleans() | st.none(),
         "hostPID": st.booleans() | st.none(),
         "hostUsers": st.booleans() | st.none(),
@@ -63,14 +67,14 @@ def pods(draw):
     return draw(mixed({"apiVersion": "v1", "kind": "Pod"}, pod, draw(UNKNOWN)))
 
 
-@given(pods())
-def test_a_pod_gets_the_sidecar_and_keeps_the_rest(binary, pod):
-    assert ordered(inject(binary, pod)) == ordered(expected(pod))
+@given(pods(), ACCESS)
+def test_a_pod_gets_the_sidecar_and_keeps_the_rest(binary, pod, access):
+    assert ordered(inject(binary, pod, "--process-access", access)) == ordered(expected(pod, access))
 
 
-@given(pods())
-def test_twice_is_once_and_remove_gives_back_what_went_in(binary, pod):
-    once = run(binary, write(pod))
+@given(pods(), ACCESS)
+def test_twice_is_once_and_remove_gives_back_what_went_in(binary, pod, access):
+    once = run(binary, write(pod), "--process-access", access)
     assert once.returncode == 0, once.stderr
     assert once.stderr == b"" or left_alone(pod)
     twice = run(binary, once.stdout)
@@ -97,6 +101,14 @@ def test_what_is_added_to_an_injected_pod_stays_when_the_sidecar_goes(binary, po
     assert removed["metadata"]["annotations"] == {
         **((pod.get("metadata") or {}).get("annotations") or {}), "mine": name,
     }  # fmt: skip
+
+
+def test_a_volume_that_the_sidecar_does_not_mount_stays(binary):
+    pod = {"apiVersion": "v1", "kind": "Pod", "spec": {
+        "containers": [{"name": "app"}], "volumes": [{"name": "ringside-host-proc", "emptyDir": {}}]}}  # fmt: skip
+    assert inject(binary, inject(binary, pod), "--remove") == pod
+    done = run(binary, write(pod), "--process-access", "hostProc")
+    assert done.returncode == 2 and b"path=spec.volumes[0]" in done.stderr and b"a volume of the sidecar's name" in done.stderr
 
 
 def test_the_memory_is_short_where_nothing_was_there(binary):

@@ -49,7 +49,7 @@ object.spec{{ . | replace "/" "." }}
 {{- define "ringside.accessFields" -}}
 {{- $fields := list -}}
 {{- range (.Files.Get "files/sidecar.json" | fromJson).processAccess -}}
-{{- $fields = concat $fields (keys .) -}}
+{{- $fields = concat $fields (keys (.spec | default dict)) -}}
 {{- end -}}
 {{- $fields | uniq | sortAlpha | toJson -}}
 {{- end -}}

@@ -102,6 +102,17 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 {{- end -}}
 
+{{- /* The variant of processAccess that is asked for, as JSON. */ -}}
+{{- define "ringside.access" -}}
+{{- index (.Files.Get "files/sidecar.json" | fromJson).processAccess .Values.injection.processAccess | toJson -}}
+{{- end -}}
+
+{{- /* The sidecar's container as pods get it, as JSON. */ -}}
+{{- define "ringside.podSidecar" -}}
+{{- $access := include "ringside.access" . | fromJson -}}
+{{- mustMergeOverwrite (include "ringside.sidecar" . | fromJson) ($access.container | default dict) | toJson -}}
+{{- end -}}
+
 {{- /* The sidecar's container as this release has it, as JSON: of files/sidecar.json, with image, collector and trust filled in. */ -}}
 {{- define "ringside.sidecar" -}}
 {{- $container := (.Files.Get "files/sidecar.json" | fromJson).container -}}
