@@ -30,12 +30,15 @@ struct tokens {
 	uint64_t looked_ns;
 };
 
+/* -EILSEQ: a NUL stands in it, behind which nothing would be seen. */
 static int read_text(const char *path, struct buf *text)
 {
 	int err;
 
 	(void)buf_init(text, 0, FILE_LIMIT);
 	err = buf_read_file(text, path);
+	if (!err && buf_length(text) && memchr(buf_head(text), '\0', buf_length(text)))
+		err = -EILSEQ;
 	/* The end of the text, and of its last word. */
 	return err ? err : buf_put(text, "", 1);
 }
@@ -55,6 +58,8 @@ int token_read(const char *path, char ret_token[static TOKEN_MAX + 1])
 	int err;
 
 	err = read_text(path, &text);
+	if (err == -EILSEQ)
+		err = -EINVAL;
 	if (err)
 		goto out;
 	word = (const char *)buf_head(&text);
@@ -152,6 +157,8 @@ static int read_rules(const char *path, struct rule **ret_rules, char *ret_why, 
 		snprintf(ret_why, size, "it holds no token");
 	} else if (err == -EINVAL) {
 		snprintf(ret_why, size, "line %u: %s", number, why);
+	} else if (err == -EILSEQ) {
+		snprintf(ret_why, size, "it holds a NUL byte");
 	} else if (err) {
 		snprintf(ret_why, size, "%s", strerror(-err));
 	}

@@ -36,13 +36,32 @@ static int remove_file(void **state)
 	return unlink(path);
 }
 
-static void write_file(const char *text)
+static void write_bytes(const char *data, size_t length)
 {
 	FILE *file = fopen(path, "w");
 
 	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fwrite(data, 1, length, file), length);
 	assert_int_equal(fclose(file), 0);
+}
+
+static void write_file(const char *text)
+{
+	write_bytes(text, strlen(text));
+}
+
+static void text_behind_a_nul_is_not_passed_over(void **state)
+{
+	static const char list[] = GOOD " *\0\n" OTHER " *\n", own[] = GOOD "\0x";
+	char token[TOKEN_MAX + 1], why[256];
+	struct tokens *tokens;
+
+	(void)state;
+	write_bytes(list, sizeof(list) - 1);
+	assert_int_equal(tokens_new(path, &tokens, why, sizeof(why)), -EILSEQ);
+	assert_non_null(strstr(why, "NUL"));
+	write_bytes(own, sizeof(own) - 1);
+	assert_int_equal(token_read(path, token), -EINVAL);
 }
 
 static void the_sidecars_file_holds_one_word(void **state)
@@ -165,6 +184,7 @@ static void a_wrong_list_is_told_with_its_line(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_behind_a_nul_is_not_passed_over),
 		cmocka_unit_test(the_sidecars_file_holds_one_word),
 		cmocka_unit_test(a_token_speaks_for_the_ids_of_its_lines),
 		cmocka_unit_test(a_token_allows_the_attributes_of_its_line),
