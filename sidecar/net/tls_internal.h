@@ -12,7 +12,8 @@
 #include "base/watched.h"
 #include "net/tls.h"
 
-#define HELLO_HEAD 9
+#define RECORD_HEAD  5 /* type, version, length */
+#define MESSAGE_HEAD 4 /* type, length */
 
 struct session {
 	struct tls *tls;
@@ -20,8 +21,12 @@ struct session {
 	SSL *ssl;
 	struct buf out;	 /* encrypted, and not taken by the socket yet */
 	int under_error; /* of the net below, -errno */
-	uint8_t head[HELLO_HEAD];
-	size_t heard;  /* bytes of the head */
+	/* What the peer has begun with; of a server's the records of the handshake that are in the clear. */
+	bool heard;
+	uint8_t first;
+	uint8_t head[RECORD_HEAD + MESSAGE_HEAD];
+	size_t head_length;
+	size_t skip;   /* bytes until the next record */
 	bool shaken;   /* the handshake is done */
 	bool stuck;    /* reading waits for `out` to go */
 	bool ended;    /* the peer's direction */

@@ -16,31 +16,61 @@
 #include "net/address.h"
 
 #define OUT_LIMIT (64 * 1024)
-/* The hello's length is declared in its first bytes, and OpenSSL makes room for all of it. */
-#define HELLO_LIMIT (16 * 1024)
-#define HANDSHAKE   0x16
+#define HANDSHAKE 0x16
 
 /* ---- the BIO */
+
+/*
+ * For each message of a handshake OpenSSL makes room as its first bytes declare, 128 KiB for a hello, before the rest has come.
+ * A hello that fills one record, as everybody's does, declares no more than the 16 KiB that a record may have, for which
+ * there is room anyway. So no other passes, be it the first or the one after a HelloRetryRequest. What comes encrypted is a
+ * certificate at most, which has a limit of its own.
+ */
+static bool hello_fits(struct session *session, const uint8_t *data, size_t length)
+{
+	uint8_t *head = session->head;
+
+	for (size_t i = 0; i < length; i++) {
+		size_t payload, declared;
+
+		if (session->skip) {
+			session->skip--;
+			continue;
+		}
+		head[session->head_length++] = data[i];
+		if (session->head_length < RECORD_HEAD)
+			continue;
+		payload = (size_t)head[3] << 8 | head[4];
+		if (head[0] == HANDSHAKE) {
+			if (session->head_length < sizeof(session->head))
+				continue;
+			declared = (size_t)head[6] << 16 | (size_t)head[7] << 8 | head[8];
+			if (declared + MESSAGE_HEAD != payload)
+				return false;
+			payload = declared;
+		}
+		session->skip = payload;
+		session->head_length = 0;
+	}
+	return true;
+}
 
 /* False: this is no beginning of TLS that we want to hear more of. */
 static bool hear(struct session *session, const uint8_t *data, size_t length)
 {
-	size_t declared;
+	if (!session->heard)
+		session->first = data[0];
+	session->heard = true;
+	if (session->shaken || !session->tls->config.server)
+		return true;
+	session->plain = session->first != HANDSHAKE;
+	return !session->plain && hello_fits(session, data, length);
+}
 
-	if (session->heard == HELLO_HEAD)
-		return true;
-	if (length > HELLO_HEAD - session->heard)
-		length = HELLO_HEAD - session->heard;
-	memcpy(session->head + session->heard, data, length);
-	session->heard += length;
-	if (!session->tls->config.server)
-		return true;
-	session->plain = session->head[0] != HANDSHAKE;
-	if (session->plain || session->heard < HELLO_HEAD)
-		return !session->plain;
-	declared =
-		(size_t)session->head[6] << 16 | (size_t)session->head[7] << 8 | session->head[8];
-	return declared <= HELLO_LIMIT;
+/* An -EPROTO of the net below (an ICMP message can bring it) is no word of TLS. */
+static int below(ssize_t n)
+{
+	return n == -EPROTO ? -ECONNABORTED : (int)n;
 }
 
 static int bio_read(BIO *bio, char *data, int length)
@@ -53,7 +83,7 @@ static int bio_read(BIO *bio, char *data, int length)
 	if (n == -EAGAIN)
 		BIO_set_retry_read(bio);
 	else if (n < 0)
-		session->under_error = (int)n;
+		session->under_error = below(n);
 	else if (n == 0)
 		session->ended = true;
 	else if (!hear(session, (const uint8_t *)data, (size_t)n))
@@ -74,7 +104,7 @@ static int bio_write(BIO *bio, const char *data, int length)
 	if (n == -EAGAIN)
 		n = 0;
 	if (n < 0) {
-		session->under_error = (int)n;
+		session->under_error = below(n);
 		return -1;
 	}
 	err = buf_put(&session->out, data + n, (size_t)(length - n));
@@ -152,7 +182,7 @@ static void explain(struct session *session)
 		say(session, "it speaks no TLS, and this collector speaks nothing else",
 		    "give --tls-ca to the sidecar");
 	else if (session->under_error == -EPROTO)
-		say(session, "TLS: its hello is too long", NULL);
+		say(session, "TLS: its hello is too long, or not in one record", NULL);
 	else if (!session->shaken && (session->ended || session->under_error || !error))
 		say(session, "TLS: the connection was closed within the handshake", NULL);
 	else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
@@ -164,7 +194,7 @@ static void explain(struct session *session)
 		say(session, "TLS: it speaks an older version", "TLS 1.3 is needed");
 	else if (reason > SSL_AD_REASON_OFFSET)
 		say(session, "TLS: the peer refuses", alert_text(error));
-	else if (reason && !session->shaken && session->head[0] != HANDSHAKE)
+	else if (reason && session->heard && !session->shaken && session->first != HANDSHAKE)
 		say(session, "it answers without TLS", NULL);
 	else
 		say(session, "TLS", ERR_reason_error_string(error));

@@ -171,23 +171,30 @@ static void a_handshake_has_ten_seconds(void **state)
 	pair_end(&pair);
 }
 
-static void a_hello_is_believed_up_to_16_kilobytes(void **state)
+static void a_hello_is_the_whole_of_its_record(void **state)
 {
-	static const uint8_t fits[] = {0x16, 3, 1, 0, 200, 1, 0, 0x3f, 0xff},
-			     promises[] = {0x16, 3, 1, 0, 200, 1, 0, 0x40, 1};
+	static const uint8_t cases[][12] = {
+		{0x16, 3, 1, 0x40, 0, 1, 0, 0x3f,
+		 0xfc}, /* the most: passes, and the rest is waited for */
+		{0x16, 3, 1, 0, 200, 1, 0, 0x3f, 0xff},
+		{0x16, 3, 1, 0, 200, 1, 1, 0, 196},
+		/* Declared in pieces. */
+		{0x16, 3, 1, 0, 2, 1, 0, 0x16, 3},
+		{0x16, 3, 1, 0, 1, 1, 0x16, 3, 1},
+	};
 	struct pair pair;
-	int fd;
 
 	(void)state;
 	sim_begin();
 	pair_begin(&pair, &server, NULL, NULL);
-	raw_dial(&pair, fits, sizeof(fits));
-	assert_int_equal(pair.sink.rejected, 0);
-	fd = raw_dial(&pair, promises, sizeof(promises) - 1);
-	assert_int_equal(pair.sink.rejected, 0);
-	assert_int_equal(sim_send(NULL, fd, promises + sizeof(promises) - 1, 1), 1);
-	sink_turn(&pair.sink);
-	assert_int_equal(pair.sink.rejected, 1);
+	for (int i = 0; i < 5; i++) {
+		int fd = raw_dial(&pair, cases[i], 8);
+
+		assert_int_equal(pair.sink.rejected, i ? i - 1 : 0);
+		assert_int_equal(sim_send(NULL, fd, cases[i] + 8, 1), 1);
+		sink_turn(&pair.sink);
+		assert_int_equal(pair.sink.rejected, i);
+	}
 	assert_non_null(strstr(pair.sink.why, "too long"));
 	pair_end(&pair);
 }
@@ -337,7 +344,7 @@ int main(void)
 		cmocka_unit_test(a_plain_collector_is_told_apart),
 		cmocka_unit_test(a_look_at_the_port_is_not_worth_a_line),
 		cmocka_unit_test(a_handshake_has_ten_seconds),
-		cmocka_unit_test(a_hello_is_believed_up_to_16_kilobytes),
+		cmocka_unit_test(a_hello_is_the_whole_of_its_record),
 		cmocka_unit_test(an_error_of_the_net_below_is_not_answered),
 		cmocka_unit_test(a_plain_peer_that_never_stops_holds_nobody_up),
 		cmocka_unit_test(a_certificate_speaks_for_the_names_in_it),
