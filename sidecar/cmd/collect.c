@@ -27,6 +27,7 @@
 #define SWEEP_NS	500000000ull
 #define FLUSH_AT_END_NS 2000000000ull
 #define BYE_AT_END_NS	1000000000ull
+#define ACCEPTS		32 /* connections taken in before those that are there get their turn */
 /* Printing stops here, and one frame's text may come on top of it. */
 #define OUTPUT_HIGH  (1024 * 1024)
 #define OUTPUT_LIMIT (256u * 1024 * 1024)
@@ -185,12 +186,12 @@ static void listener_ready(struct watch *watch, uint32_t events)
 {
 	struct collect *collect = collect_of(watch, offsetof(struct collect, listen_watch));
 	struct sockaddr_storage peer;
-	int fd;
+	int fd = -EAGAIN;
 
 	(void)events;
-	while ((fd = net_accept(watch->fd, &peer)) >= 0)
+	for (int i = 0; i < ACCEPTS && (fd = net_accept(watch->fd, &peer)) >= 0; i++)
 		(void)hub_add(collect->hub, fd, &peer);
-	if (fd == -EAGAIN)
+	if (fd >= 0 || fd == -EAGAIN)
 		return;
 	/* Out of descriptors or memory: whoever waits goes on waiting until the next sweep. */
 	if (!collect->accept_failed)

@@ -159,10 +159,11 @@ static void left(void *context, struct agent *agent, const char *peer, const cha
 		log_balance(agent, i);
 }
 
-static void rejected(void *context, const char *peer, const char *why)
+static void rejected(void *context, const char *peer, const char *why, uint64_t unsaid)
 {
 	(void)context;
-	log_line(LOG_WARN, "peer cut off", "peer", peer, "why", why, NULL);
+	log_line(LOG_WARN, peer ? "peer cut off" : "peers cut off", "peer", peer, "why", why,
+		 "not_said", unsaid ? log_u64(unsaid) : NULL, NULL);
 }
 
 static uint64_t appended(void *context)

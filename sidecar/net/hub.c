@@ -13,6 +13,7 @@
 #define CREDIT_POOL  (256ull * 1024 * 1024) /* what all agents together may have under way */
 #define CREDIT_LEAST (64 * 1024)
 #define IDLE_BUFFER  (64 * 1024)
+#define COMPLAINTS   10 /* that are told in a second */
 
 struct hub *hub_new(const struct net *net, struct loop *loop, struct roster *roster,
 		    const struct hub_ops *ops, void *context)
@@ -31,40 +32,51 @@ struct hub *hub_new(const struct net *net, struct loop *loop, struct roster *ros
 	return hub;
 }
 
-static void unlink_receiver(struct hub *hub, struct receiver *receiver)
+static void leave_list(struct receiver *receiver)
 {
-	*(receiver->prev ? &receiver->prev->next : &hub->first) = receiver->next;
-	*(receiver->next ? &receiver->next->prev : &hub->last) = receiver->prev;
+	struct receiver_list *list = receiver->list;
+
+	*(receiver->prev ? &receiver->prev->next : &list->first) = receiver->next;
+	*(receiver->next ? &receiver->next->prev : &list->last) = receiver->prev;
+	list->count--;
 }
 
-static void link_last(struct hub *hub, struct receiver *receiver)
+static void join_list(struct receiver *receiver, struct receiver_list *list)
 {
+	receiver->list = list;
 	receiver->next = NULL;
-	receiver->prev = hub->last;
-	*(hub->last ? &hub->last->next : &hub->first) = receiver;
-	hub->last = receiver;
+	receiver->prev = list->last;
+	*(list->last ? &list->last->next : &list->first) = receiver;
+	list->last = receiver;
+	list->count++;
 }
 
-static void receiver_free(struct receiver *receiver)
+void hub_move(struct receiver *receiver, struct receiver_list *list)
 {
-	unlink_receiver(receiver->hub, receiver);
-	conn_done(&receiver->conn);
-	free(receiver);
+	leave_list(receiver);
+	join_list(receiver, list);
+}
+
+static void free_list(struct receiver_list *list)
+{
+	struct receiver *receiver, *next;
+
+	for (receiver = list->first; receiver; receiver = next) {
+		next = receiver->next;
+		if (receiver->agent)
+			receiver->agent->live = NULL;
+		conn_done(&receiver->conn);
+		free(receiver);
+	}
 }
 
 void hub_free(struct hub *hub)
 {
-	struct receiver *receiver, *next;
-
 	if (!hub)
 		return;
-	for (receiver = hub->first; receiver; receiver = next) {
-		next = receiver->next;
-		if (receiver->agent)
-			receiver->agent->live = NULL;
-		receiver_gone(receiver);
-		receiver_free(receiver);
-	}
+	free_list(&hub->newcomers);
+	free_list(&hub->agents);
+	free_list(&hub->gone);
 	frame_arena_free(hub->arena);
 	free(hub);
 }
@@ -76,7 +88,7 @@ bool hub_paused(const struct hub *hub)
 
 size_t hub_count(const struct hub *hub)
 {
-	return hub->count;
+	return hub->newcomers.count + hub->agents.count;
 }
 
 static void watch_ready(struct watch *watch, uint32_t events)
@@ -88,46 +100,83 @@ static void watch_ready(struct watch *watch, uint32_t events)
 
 static bool same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
+	const struct in6_addr *six_a, *six_b;
+	bool mapped;
+
 	if (a->ss_family != b->ss_family)
 		return false;
 	if (a->ss_family == AF_INET)
 		return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
 		       ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-	/* A host has a whole /64 to choose from. */
-	return !memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
-		       &((const struct sockaddr_in6 *)b)->sin6_addr, 8);
+	six_a = &((const struct sockaddr_in6 *)a)->sin6_addr;
+	six_b = &((const struct sockaddr_in6 *)b)->sin6_addr;
+	mapped = IN6_IS_ADDR_V4MAPPED(six_a) || IN6_IS_ADDR_V4MAPPED(six_b);
+	/* A host has a whole /64 to choose from. All of IPv4, as a listener on [::] sees it, is in one. */
+	return !memcmp(six_a, six_b, mapped ? 16 : 8);
 }
 
-static const char *no_room(const struct hub *hub, const struct sockaddr_storage *peer)
+const char *hub_no_room(const struct hub *hub, const struct receiver *receiver)
 {
 	size_t same = 0;
 
-	if (hub->count >= HUB_CONNECTIONS)
-		return "too many connections in all";
-	for (const struct receiver *other = hub->first; other; other = other->next)
-		if (other->state != GONE && same_address(&other->address, peer))
-			same++;
-	return same >= HUB_CONNECTIONS_PER_ADDRESS ? "too many connections from this address"
-						   : NULL;
+	if (hub->agents.count >= HUB_AGENTS)
+		return "too many agents in all";
+	for (const struct receiver *other = hub->agents.first; other; other = other->next)
+		same += same_address(&other->address, &receiver->address);
+	return same >= HUB_AGENTS_PER_ADDRESS ? "too many agents from this address" : NULL;
+}
+
+/* Makes room for one more newcomer of this address. */
+static void close_oldest(struct hub *hub, const struct sockaddr_storage *address)
+{
+	struct receiver *oldest = NULL;
+	size_t same = 0;
+
+	for (struct receiver *other = hub->newcomers.first; other; other = other->next) {
+		if (!same_address(&other->address, address))
+			continue;
+		oldest = oldest ? oldest : other;
+		same++;
+	}
+	if (same >= HUB_NEWCOMERS_PER_ADDRESS)
+		receiver_lost(
+			oldest,
+			"too many connections from its address without a Hello: the oldest ends");
+	else if (hub->newcomers.count >= HUB_NEWCOMERS)
+		receiver_lost(hub->newcomers.first,
+			      "too many connections without a Hello: the oldest ends");
+}
+
+void hub_rejected(struct hub *hub, const char *peer, const char *why)
+{
+	uint64_t now = hub->net->now(hub->net->context);
+
+	if (now - hub->complained_ns >= SECOND) {
+		hub->complained_ns = now;
+		hub->complaints = 0;
+	}
+	if (hub->complaints >= COMPLAINTS) {
+		hub->unsaid++;
+		return;
+	}
+	hub->complaints++;
+	hub->ops->rejected(hub->context, peer, why, hub->unsaid);
+	hub->unsaid = 0;
 }
 
 int hub_add(struct hub *hub, int fd, const struct sockaddr_storage *peer)
 {
-	const char *why = no_room(hub, peer);
-	struct receiver *receiver = why ? NULL : calloc(1, sizeof(*receiver));
+	struct receiver *receiver = calloc(1, sizeof(*receiver));
 	uint64_t now = hub->net->now(hub->net->context);
 	char text[ADDRESS_TEXT];
 
 	if (!receiver) {
 		hub->net->close(hub->net->context, fd);
-		/* Whoever floods us must not flood the log as well. */
-		if (!hub->complained_ns || now - hub->complained_ns > SECOND) {
-			hub->complained_ns = now;
-			address_print_socket(peer, text);
-			hub->ops->rejected(hub->context, text, why ? why : strerror(ENOMEM));
-		}
-		return why ? -EUSERS : -ENOMEM;
+		address_print_socket(peer, text);
+		hub_rejected(hub, text, strerror(ENOMEM));
+		return -ENOMEM;
 	}
+	close_oldest(hub, peer);
 	receiver->hub = hub;
 	receiver->address = *peer;
 	address_print_socket(peer, receiver->peer);
@@ -137,20 +186,27 @@ int hub_add(struct hub *hub, int fd, const struct sockaddr_storage *peer)
 	receiver->state = SHAKING;
 	receiver->heard_ns = now;
 	receiver->due = now + SHAKE_TIMEOUT;
-	link_last(hub, receiver);
-	hub->count++;
+	join_list(receiver, &hub->newcomers);
 	receiver_shake(receiver);
 	return 0;
 }
 
+static struct receiver *find(const struct receiver_list *list, int fd)
+{
+	struct receiver *receiver = list->first;
+
+	while (receiver && receiver->conn.fd != fd)
+		receiver = receiver->next;
+	return receiver;
+}
+
 void hub_ready(struct hub *hub, int fd)
 {
-	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next) {
-		if (receiver->conn.fd != fd)
-			continue;
+	struct receiver *receiver = find(&hub->newcomers, fd);
+
+	receiver = receiver ? receiver : find(&hub->agents, fd);
+	if (receiver)
 		receiver_ready(receiver);
-		return;
-	}
 }
 
 void hub_mark(struct receiver *receiver)
@@ -165,7 +221,7 @@ void hub_mark(struct receiver *receiver)
 /* One frame at first; twice as much after each Ack; never more than a fair share of the pool. */
 static void grow_credit(struct receiver *receiver)
 {
-	uint64_t share = CREDIT_POOL / receiver->hub->count;
+	uint64_t share = CREDIT_POOL / receiver->hub->agents.count;
 
 	receiver->credit *= 2;
 	if (receiver->credit > CREDIT_MOST)
@@ -222,15 +278,14 @@ void hub_resume(struct hub *hub)
 		return;
 	hub->paused = false;
 	/* Who was served goes to the end, so that a slow output serves all in turn. */
-	for (size_t left = hub->count; left && !hub->paused; left--) {
-		struct receiver *receiver = hub->first;
+	for (size_t left = hub->agents.count; left && hub->agents.first && !hub->paused; left--) {
+		struct receiver *receiver = hub->agents.first;
 
-		unlink_receiver(hub, receiver);
-		link_last(hub, receiver);
+		hub_move(receiver, &hub->agents);
 		if (receiver->paused)
 			receiver_read(receiver);
 	}
-	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next)
+	for (struct receiver *receiver = hub->agents.first; receiver; receiver = receiver->next)
 		hub->paused = hub->paused || receiver->paused;
 }
 
@@ -259,27 +314,50 @@ static void sweep_one(struct receiver *receiver, uint64_t now)
 	}
 }
 
+static void sweep_list(struct receiver_list *list, uint64_t now)
+{
+	struct receiver *receiver, *next;
+
+	for (receiver = list->first; receiver; receiver = next) {
+		next = receiver->next;
+		sweep_one(receiver, now);
+	}
+}
+
 void hub_sweep(struct hub *hub)
 {
 	uint64_t now = hub->net->now(hub->net->context);
 	struct receiver *receiver, *next;
 
-	for (receiver = hub->first; receiver; receiver = next) {
+	sweep_list(&hub->newcomers, now);
+	sweep_list(&hub->agents, now);
+	for (receiver = hub->gone.first; receiver; receiver = next) {
 		next = receiver->next;
-		sweep_one(receiver, now);
-		if (receiver->state == GONE && !receiver->in_marked)
-			receiver_free(receiver);
+		if (receiver->in_marked)
+			continue;
+		leave_list(receiver);
+		free(receiver);
+	}
+	if (hub->unsaid && now - hub->complained_ns >= SECOND) {
+		hub->ops->rejected(hub->context, NULL, NULL, hub->unsaid);
+		hub->unsaid = 0;
 	}
 }
 
 void hub_close(struct hub *hub)
 {
-	for (struct receiver *receiver = hub->first; receiver; receiver = receiver->next) {
-		if (receiver->state == STREAMING || receiver->state == ENDING) {
-			(void)session_put_collector_bye(&receiver->conn.out, true);
-			receiver_end(receiver, "the collector ends");
-		} else if (receiver->state <= GREETING) {
+	struct receiver *receiver, *next;
+
+	for (receiver = hub->newcomers.first; receiver; receiver = next) {
+		next = receiver->next;
+		if (receiver->state <= GREETING)
 			receiver_gone(receiver);
-		}
+	}
+	for (receiver = hub->agents.first; receiver; receiver = next) {
+		next = receiver->next;
+		if (receiver->state == LEAVING)
+			continue;
+		(void)session_put_collector_bye(&receiver->conn.out, true);
+		receiver_end(receiver, "the collector ends");
 	}
 }

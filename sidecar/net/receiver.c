@@ -37,9 +37,9 @@ void receiver_gone(struct receiver *receiver)
 		return;
 	if (receiver->hub->loop)
 		(void)loop_watch(receiver->hub->loop, &receiver->watch, 0);
-	conn_close(&receiver->conn);
+	conn_done(&receiver->conn);
 	receiver->state = GONE;
-	receiver->hub->count--;
+	hub_move(receiver, &receiver->hub->gone);
 }
 
 /* The peer is no agent's connection any more; tells the owner once. */
@@ -53,7 +53,7 @@ static void release(struct receiver *receiver, const char *why)
 		agent->live = NULL;
 		hub->ops->left(hub->context, agent, receiver->peer, why);
 	} else if (receiver->state <= GREETING && why) {
-		hub->ops->rejected(hub->context, receiver->peer, why);
+		hub_rejected(hub, receiver->peer, why);
 	}
 }
 
@@ -186,11 +186,17 @@ static void poke(struct receiver *old)
 static void welcome(struct receiver *receiver, const struct session_frame *frame)
 {
 	struct hub *hub = receiver->hub;
-	struct agent *agent = roster_claim(hub->roster, &frame->hello);
+	struct agent *agent;
 	struct session_welcome message = {.version = SESSION_VERSION,
 					  .frame_cap = SESSION_FRAME_CAP,
 					  .heartbeat_ms = HEARTBEAT_MS};
+	const char *why = hub_no_room(hub, receiver);
 
+	if (why) {
+		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED, why);
+		return;
+	}
+	agent = roster_claim(hub->roster, &frame->hello);
 	if (!agent || hub->ops->joined(hub->context, agent, frame, receiver->peer)) {
 		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED, "no room for one more agent");
 		return;
@@ -198,6 +204,7 @@ static void welcome(struct receiver *receiver, const struct session_frame *frame
 	agent->live = receiver;
 	receiver->agent = agent;
 	receiver->state = STREAMING;
+	hub_move(receiver, &hub->agents);
 	receiver->credit = SESSION_FRAME_CAP;
 	receiver->conn.in.limit = SESSION_FRAME_CAP + FRAME_PREFIX_MAX;
 	message.credit = receiver->credit;

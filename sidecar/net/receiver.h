@@ -28,9 +28,17 @@ struct loop;
 struct net;
 struct receiver;
 
-#define HUB_CONNECTIONS		    8192
-#define HUB_CONNECTIONS_PER_ADDRESS 1024
-#define HUB_HELLO_CAP		    4096
+/*
+ * Newcomers are connections whose Hello was not accepted. They cost us memory and have shown nothing for it, so there are few,
+ * and past that the oldest is closed, not the new one refused. A new one that is refused would let whoever holds that many
+ * open, for nothing, lock out all honest agents behind the same NAT address; an honest one is no newcomer any more after three
+ * round trips, so to have it closed before, a flood must open a whole lot of connections within these, again and again.
+ */
+#define HUB_NEWCOMERS		  1024
+#define HUB_NEWCOMERS_PER_ADDRESS 256
+#define HUB_AGENTS		  8192
+#define HUB_AGENTS_PER_ADDRESS	  1024
+#define HUB_HELLO_CAP		  4096
 
 /* What the command does; `peer` is an address in text, `why` is borrowed. */
 struct hub_ops {
@@ -44,8 +52,8 @@ struct hub_ops {
 		     const char **ret_why);
 	/* It said Bye (why is NULL), or its connection was lost or cut off. */
 	void (*left)(void *context, struct agent *agent, const char *peer, const char *why);
-	/* A connection ended before it was an agent's. */
-	void (*rejected)(void *context, const char *peer, const char *why);
+	/* A connection ended before it was an agent's; `unsaid`: how many did so since the last call, without one of their own. */
+	void (*rejected)(void *context, const char *peer, const char *why, uint64_t unsaid);
 	/* As struct output: the position behind what was appended, and the one up to which all is written. */
 	uint64_t (*appended)(void *context);
 	uint64_t (*written)(void *context);
@@ -60,7 +68,7 @@ struct hub *hub_new(const struct net *net, struct loop *loop, struct roster *ros
 		    const struct hub_ops *ops, void *context);
 void hub_free(struct hub *hub);
 
-/* Takes an accepted connection over. 0, or -errno: it was closed (too many; no memory). */
+/* Takes an accepted connection over. 0, or -ENOMEM: it was closed. */
 int hub_add(struct hub *hub, int fd, const struct sockaddr_storage *peer);
 /* For an owner without a loop: something may have come for this handle, or it takes more. */
 void hub_ready(struct hub *hub, int fd);

@@ -26,9 +26,15 @@ struct ack_mark {
 	uint64_t next_seq[SESSION_STREAMS];
 };
 
+struct receiver_list {
+	struct receiver *first, *last;
+	size_t count;
+};
+
 struct receiver {
 	struct hub *hub;
-	struct receiver *next, *prev; /* all of the hub */
+	struct receiver_list *list; /* it is in one of the hub's */
+	struct receiver *next, *prev;
 	struct receiver *next_marked;
 	struct watch watch;
 	struct conn conn;
@@ -52,11 +58,15 @@ struct hub {
 	const struct hub_ops *ops;
 	void *context;
 	struct frame_arena *arena;
-	struct receiver *first, *last;
-	struct receiver *marked; /* have Acks to come */
-	size_t count;		 /* without those that are gone */
+	struct receiver_list newcomers; /* not welcomed yet, or never; the oldest first */
+	struct receiver_list agents;	/* welcomed */
+	struct receiver_list gone;	/* to be freed by the next sweep */
+	struct receiver *marked;	/* have Acks to come */
 	bool paused;
+	/* Whoever floods us must not flood the log as well. */
 	uint64_t complained_ns;
+	unsigned int complaints; /* since then */
+	uint64_t unsaid;
 };
 
 /* Goes on with what makes the connection ready. */
@@ -73,5 +83,11 @@ void receiver_lost(struct receiver *receiver, const char *why);
 void receiver_gone(struct receiver *receiver);
 
 void hub_mark(struct receiver *receiver);
+/* To the end of another list. */
+void hub_move(struct receiver *receiver, struct receiver_list *list);
+/* Whether one more agent of this peer's address may be welcomed: NULL, or why not. */
+const char *hub_no_room(const struct hub *hub, const struct receiver *receiver);
+/* Tells the owner of one that was no agent's, unless it was told of many just now. */
+void hub_rejected(struct hub *hub, const char *peer, const char *why);
 
 #endif

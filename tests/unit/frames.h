@@ -52,6 +52,7 @@ struct sink {
 	uint64_t appended, written;
 	bool full, slow; /* slow: `written` is moved by the test */
 	int joined, left, bye, rejected, frames;
+	uint64_t unsaid;
 	const char *forbids; /* who says Hello; NULL: nobody */
 	int refuse_with;     /* the next frame's error */
 	char why[160];	     /* of the last who left or was rejected */
@@ -110,13 +111,13 @@ static void sink_left(void *context, struct agent *agent, const char *peer, cons
 	snprintf(sink->why, sizeof(sink->why), "%s", why ? why : "");
 }
 
-static void sink_rejected(void *context, const char *peer, const char *why)
+static void sink_rejected(void *context, const char *peer, const char *why, uint64_t unsaid)
 {
 	struct sink *sink = context;
 
-	(void)peer;
-	sink->rejected++;
-	snprintf(sink->why, sizeof(sink->why), "%s", why);
+	sink->rejected += peer != NULL;
+	sink->unsaid += unsaid;
+	snprintf(sink->why, sizeof(sink->why), "%s", why ? why : "");
 }
 
 static uint64_t sink_appended(void *context)

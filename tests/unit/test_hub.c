@@ -2,27 +2,112 @@
 /* All connections of a collector together: bounds, damage, memory of agents, the equation. */
 #include "peer.h"
 
-static void connections_from_one_address_and_in_all_are_bounded(void **state)
+static struct sockaddr_storage address(const char *text)
+{
+	struct address parsed;
+	struct sockaddr_storage socket;
+
+	assert_int_equal(address_parse(text, &parsed), 0);
+	assert_int_equal(address_literal(&parsed, &socket), 0);
+	return socket;
+}
+
+/* A connection that says nothing: the peer's handle. */
+static int call(struct sink *sink, const char *from)
+{
+	struct sockaddr_storage peer = address(from);
+	int fd = sim_dial(NULL, NULL);
+
+	assert_int_equal(hub_add(sink->hub, sim_accept(), &peer), 0);
+	return fd;
+}
+
+static bool is_open(int fd)
+{
+	return sim.links[fd / 2].open[1];
+}
+
+static void of_too_many_newcomers_of_an_address_the_oldest_ends(void **state)
+{
+	static const char *const pairs[][2] = {{"10.0.0.1", "10.0.0.2"},
+					       {"::ffff:10.0.0.1", "::ffff:10.0.0.2"},
+					       {"2001:db8::1", "2001:db8:0:1::1"}};
+	struct sink *sink = *state;
+
+	for (size_t i = 0; i < 3; i++) {
+		const char *flood = pairs[i][0];
+		int other = call(sink, pairs[i][1]), first = call(sink, flood);
+		int second = call(sink, flood), last = -1;
+
+		for (int j = 2; j < HUB_NEWCOMERS_PER_ADDRESS + 1; j++)
+			last = call(sink, flood);
+		assert_false(is_open(first));
+		assert_true(is_open(second) && is_open(last) && is_open(other));
+		peer_hello(sink, last, flood, 1);
+		expect_reply(last, SESSION_REPLY_WELCOME);
+		sim_close(NULL, last);
+		hub_close(sink->hub);
+		sim.now += SIM_SECOND;
+		sink_turn(sink);
+	}
+	assert_int_equal(sink->rejected, 3);
+}
+
+static void newcomers_in_all_are_bounded(void **state)
 {
 	struct sink *sink = *state;
-	struct sockaddr_storage peer = {0};
-	struct sockaddr_in *v4 = (struct sockaddr_in *)&peer;
+	int agent = peer_new(sink, "a", 1);
+	int first = call(sink, "10.1.0.0");
+	char from[32];
 
-	v4->sin_family = AF_INET;
-	v4->sin_addr.s_addr = htonl(0x0a000001);
-	sim.accepted = 0;
-	for (int i = 0; i < HUB_CONNECTIONS_PER_ADDRESS + 5; i++) {
-		int err;
-
-		sim_dial(NULL, NULL);
-		err = hub_add(sink->hub, sim_accept(), &peer);
-		assert_int_equal(err, i < HUB_CONNECTIONS_PER_ADDRESS ? 0 : -EUSERS);
+	for (int i = 1; i < HUB_NEWCOMERS; i++) {
+		snprintf(from, sizeof(from), "10.1.%d.%d", i / 256, i % 256);
+		call(sink, from);
 	}
-	/* One line for all of them. */
-	assert_int_equal(sink->rejected, 1);
-	v4->sin_addr.s_addr = htonl(0x0a000002);
-	sim_dial(NULL, NULL);
-	assert_int_equal(hub_add(sink->hub, sim_accept(), &peer), 0);
+	assert_true(is_open(first));
+	call(sink, "10.2.0.0");
+	assert_false(is_open(first));
+	assert_true(is_open(agent));
+	assert_int_equal(hub_count(sink->hub), HUB_NEWCOMERS + 1);
+}
+
+static void agents_of_one_address_are_bounded(void **state)
+{
+	struct sink *sink = *state;
+	char id[32];
+	int fd = -1;
+
+	for (int i = 0; i <= HUB_AGENTS_PER_ADDRESS; i++) {
+		if (fd >= 0)
+			expect_reply(fd, SESSION_REPLY_WELCOME);
+		snprintf(id, sizeof(id), "agent-%d", i);
+		fd = peer_dial(sink);
+		peer_hello(sink, fd, id, 1);
+	}
+	expect_error(fd, SESSION_ERROR_NOT_ALLOWED);
+	fd = call(sink, "10.0.0.2");
+	peer_hello(sink, fd, id, 1);
+	expect_reply(fd, SESSION_REPLY_WELCOME);
+}
+
+static void a_flood_is_told_in_few_lines_that_add_up(void **state)
+{
+	struct sink *sink = *state;
+
+	for (int i = 0; i < 100; i++) {
+		int fd = call(sink, "10.0.0.1");
+
+		peer_send(fd, "\0", 1);
+		sink_turn(sink);
+		sim_close(NULL, fd);
+	}
+	assert_int_equal(sink->rejected, 10);
+	assert_int_equal(sink->unsaid, 0);
+	later(sink, SIM_SECOND);
+	assert_int_equal(sink->rejected, 10);
+	assert_int_equal(sink->unsaid, 90);
+	later(sink, SIM_SECOND);
+	assert_int_equal(sink->unsaid, 90);
 }
 
 static void a_peer_that_reads_no_acks_costs_a_bounded_buffer(void **state)
@@ -173,7 +258,10 @@ static void the_equation_is_judged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(connections_from_one_address_and_in_all_are_bounded),
+		TEST(of_too_many_newcomers_of_an_address_the_oldest_ends),
+		TEST(newcomers_in_all_are_bounded),
+		TEST(agents_of_one_address_are_bounded),
+		TEST(a_flood_is_told_in_few_lines_that_add_up),
 		TEST(a_peer_that_reads_no_acks_costs_a_bounded_buffer),
 		TEST(closing_says_goodbye_to_all),
 		TEST(damaged_bytes_never_do_harm),
