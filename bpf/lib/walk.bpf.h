@@ -11,8 +11,9 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 
-#define WALK_STEPS  512
-#define WALK_CHUNKS 256	 /* 131072 processes at most */
+/* As many as there can be processes: PID_MAX_LIMIT. */
+#define WALK_STEPS  4096
+#define WALK_CHUNKS 1024
 #define WALK_FOUND  1ull /* beside an address, whose low bits are 0 */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -51,7 +52,7 @@ __noinline __u64 walk_chunk(__u64 at, __u64 end)
 	return at;
 }
 
-/* The next process behind `at` at which it stops; 0: it came to its end, which is looked at too, or had no end. */
+/* The next process behind `at` at which it stops; 0: it came to its end, which is looked at too. */
 __noinline __u64 walk_next(__u64 at, __u64 end)
 {
 	for (int i = 0; i < WALK_CHUNKS; i++) {

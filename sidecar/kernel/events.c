@@ -272,10 +272,16 @@ const char *events_proc(const struct events *events)
 	return events->config.proc ? events->config.proc : "/proc";
 }
 
-const struct scope_entry *events_scopes(const struct events *events, size_t *ret_count)
+size_t events_scopes(const struct events *events, struct scope_entry ret_scopes[SCOPE_MAX])
 {
-	*ret_count = events->config.scope_count;
-	return events->scopes;
+	uint64_t ids[SCOPE_MAX];
+	const uint32_t first = 0;
+	const int err = bpf_map_lookup_elem(events->map[MAP_SCOPE], &first, ids);
+
+	memcpy(ret_scopes, events->scopes, sizeof(events->scopes));
+	for (size_t i = 0; !err && i < events->config.scope_count; i++)
+		ret_scopes[i].id = ids[i];
+	return events->config.scope_count;
 }
 
 enum event_transport events_transport(const struct events *events)

@@ -64,7 +64,8 @@ const char *events_btf(const struct events *events);
 const char *events_host_proc(const struct events *events);
 /* Where processes are read, by its numbers: the host's /proc or our own. */
 const char *events_proc(const struct events *events);
-const struct scope_entry *events_scopes(const struct events *events, size_t *ret_count);
+/* The scopes with the ids that they have now: a cgroup that was made again has a new one. How many. */
+size_t events_scopes(const struct events *events, struct scope_entry ret_scopes[SCOPE_MAX]);
 
 /* What was taken where `auto` was asked for: itself, or TRANSPORT_PERF_HEAP where the kernel refuses the ring buffer. */
 enum event_transport events_transport(const struct events *events);

@@ -241,14 +241,14 @@ static void scan(struct coverage *coverage)
 {
 	const char *btf = events_btf(coverage->events);
 	const char *host_proc = events_host_proc(coverage->events);
-	const struct scope_entry *scopes;
+	struct scope_entry scopes[SCOPE_MAX];
 	struct image_scanned found[64];
 	ssize_t length;
 	size_t count;
 	int fd;
 
 	if (btf || host_proc) { /* no iterator, or it shows our PID namespace alone */
-		scopes = events_scopes(coverage->events, &count);
+		count = events_scopes(coverage->events, scopes);
 		(void)scope_processes(scopes, count, btf, host_proc, scan_visited, coverage);
 		return;
 	}

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""msg=coverage: of many processes of one image a line and a number."""
+"""msg=coverage: of many processes of one image a line and a number; more files than can be followed."""
 
 import os
+import signal
 import subprocess
 import sys
 
 from harness import until
+from test_getaddrinfo import _executes, _fresh_library
 
 
 def test_processes_of_one_image_that_cannot_be_seen_are_a_line_and_a_number(sidecar, run, cgroup, workloads, tmp_path):
@@ -41,3 +43,26 @@ def test_programs_in_memory_that_cannot_be_seen_are_a_line_and_a_number(sidecar,
     side.stop()
     first, rest = [one for one in side.messages("coverage") if one.get("image") == "/memfd:cloned"]
     assert "pid" in first and rest["processes"] == "2" and rest["why"] == first["why"], rest
+
+
+def test_a_look_at_all_processes_finds_those_of_a_scope_that_was_made_again(sidecar, run, cgroup, new_cgroup, workloads, tmp_path):
+    scope = new_cgroup("scope", parent=cgroup)
+    side = sidecar("--proc", "/proc", probe="getaddrinfo", scope=[f"cgroup:{scope.path}"])
+    scope.remove()
+    again = new_cgroup("scope", parent=cgroup)
+    env, call_of = _fresh_library(workloads, "glibc", "LD_PRELOAD", tmp_path)
+    os.kill(side.pid, signal.SIGSTOP)
+    try:
+        run("/bin/sh", "-c", "for i in $(seq 1000); do /bin/true; done", cgroup=again).finish()
+        program = run("gai", "twice", *call_of, cgroup=again, env=env)
+        until(lambda: _executes(program.pid, "gai"), "the workload to start")
+    finally:
+        os.kill(side.pid, signal.SIGCONT)
+    side.wait(lambda: [one for one in side.messages("coverage") if "notices" in one], "the loss of notices")
+    # The first call is made by now. What is told of a later program comes after that look.
+    stripped = tmp_path / "stripped"
+    subprocess.run(["strip", "-o", stripped, workloads.program("gai", "static")], check=True)
+    run(str(stripped), "call", "127.0.0.3", cgroup=again).go().finish()
+    side.wait(lambda: [one for one in side.messages("coverage") if one.get("image") == str(stripped)], "the look's end")
+    program.go().finish()
+    side.wait_for("getaddrinfo", pid=program.pid, node=call_of[0])
