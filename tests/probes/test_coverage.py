@@ -38,8 +38,12 @@ def test_programs_in_memory_that_cannot_be_seen_are_a_line_and_a_number(sidecar,
     stripped = tmp_path / "stripped"
     subprocess.run(["strip", "-o", stripped, workloads.program("gai", "static")], check=True)
     side = sidecar(probe="getaddrinfo")
-    for _ in range(3):
-        run(sys.executable, "-c", FROM_MEMORY, str(stripped), "call", "127.0.0.3", cgroup=cgroup).go().finish()
+    command = [sys.executable, "-c", FROM_MEMORY, str(stripped), "wait"]
+    programs = [run(*command, cgroup=cgroup) for _ in range(3)]
+    until(lambda: all("memfd:" in os.readlink(f"/proc/{one.pid}/exe") for one in programs), "their exec")
+    # They are there to be looked at; what is told of a later program comes after that.
+    run(str(stripped), "call", "127.0.0.3", cgroup=cgroup).go().finish()
+    side.wait(lambda: [one for one in side.messages("coverage") if one.get("image") == str(stripped)], "the last report")
     side.stop()
     first, rest = [one for one in side.messages("coverage") if one.get("image") == "/memfd:cloned"]
     assert "pid" in first and rest["processes"] == "2" and rest["why"] == first["why"], rest
