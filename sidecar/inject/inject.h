@@ -25,7 +25,8 @@ struct inject_trouble {
 	char path[192];	  /* of the value that is wrong, such as items[2].spec, or empty */
 	size_t line,
 		column; /* where it is, or the innermost value around what is missing, from 1 */
-	const char *why, *todo; /* todo may be NULL */
+	char why[96];
+	const char *todo; /* or NULL */
 };
 
 /*

@@ -13,7 +13,7 @@ int work_refuse(struct work *work, const struct place *place, const char *why, c
 
 	memcpy(trouble->object, work->object, sizeof(trouble->object));
 	snprintf(trouble->path, sizeof(trouble->path), "%s", place->path);
-	trouble->why = why;
+	snprintf(trouble->why, sizeof(trouble->why), "%s", why);
 	trouble->todo = todo;
 	return -EINVAL;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The container of sidecar.json, as the options and the pod's annotations want it. */
 #include <errno.h>
+#include <regex.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,9 +79,24 @@ static bool apply_change(struct work *work, yyjson_mut_val *container)
 	return !change->insecure || set_variable(work->doc, container, "RINGSIDE_INSECURE", "1");
 }
 
-/* One entry of `overrides`: an annotation, and the places that take its text. */
+/* 0, -EINVAL: another text than the pattern wants, -ENOMEM. */
+static int match(const char *pattern, yyjson_mut_val *text)
+{
+	regex_t regex;
+	int err;
+
+	if (strlen(yyjson_mut_get_str(text)) != yyjson_mut_get_len(text))
+		return -EINVAL;
+	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB))
+		return -ENOMEM;
+	err = regexec(&regex, yyjson_mut_get_str(text), 0, NULL, 0);
+	regfree(&regex);
+	return err ? -EINVAL : 0;
+}
+
+/* One entry of `overrides`: what an annotation may say, and the places that take its text. */
 static int apply_override(struct work *work, const struct place *annotations,
-			  const char *annotation, yyjson_val *pointers, yyjson_mut_val *container)
+			  const char *annotation, yyjson_val *override, yyjson_mut_val *container)
 {
 	struct place given;
 	yyjson_val *pointer;
@@ -94,7 +110,13 @@ static int apply_override(struct work *work, const struct place *annotations,
 		return work_refuse(work, &given, "it is not a text", NULL);
 	if (!yyjson_mut_get_len(given.value))
 		return 0;
-	yyjson_arr_foreach(pointers, i, count, pointer)
+	err = match(yyjson_get_str(yyjson_obj_get(override, "pattern")), given.value);
+	if (err == -EINVAL)
+		return work_refuse(work, &given, yyjson_get_str(yyjson_obj_get(override, "why")),
+				   NULL);
+	if (err)
+		return err;
+	yyjson_arr_foreach(yyjson_obj_get(override, "places"), i, count, pointer)
 	{
 		yyjson_mut_val *text =
 			yyjson_mut_strncpy(work->doc, yyjson_mut_get_str(given.value),
@@ -111,18 +133,18 @@ int sidecar_container(struct work *work, const struct place *annotations,
 {
 	yyjson_mut_val *container =
 		yyjson_val_mut_copy(work->doc, yyjson_obj_get(work->sidecar, "container"));
-	yyjson_val *annotation, *pointers;
+	yyjson_val *annotation, *override;
 	size_t i, count;
 	int err = 0;
 
 	if (!container || !apply_change(work, container))
 		return -ENOMEM;
 	yyjson_obj_foreach(yyjson_obj_get(work->sidecar, "overrides"), i, count, annotation,
-			   pointers)
+			   override)
 	{
 		if (!err)
 			err = apply_override(work, annotations, yyjson_get_str(annotation),
-					     pointers, container);
+					     override, container);
 	}
 	*ret_container = container;
 	return err;

@@ -35,7 +35,7 @@ static int not_json(const char *text, size_t length, const yyjson_read_err *erro
 
 	if (error->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
 		return -ENOMEM;
-	trouble->why = error->msg;
+	snprintf(trouble->why, sizeof(trouble->why), "%s", error->msg);
 	say_where(text, length, at, trouble);
 	return -EINVAL;
 }
@@ -55,7 +55,7 @@ int inject_text(const struct inject_change *change, const char *text, size_t len
 	yyjson_read_err error;
 	int err;
 
-	*ret_trouble = (struct inject_trouble){.why = NULL};
+	*ret_trouble = (struct inject_trouble){.todo = NULL};
 	/* Nothing is written to the text without YYJSON_READ_INSITU. */
 	doc = yyjson_read_opts((char *)(uintptr_t)text, length, YYJSON_READ_NUMBER_AS_RAW, NULL,
 			       &error);

@@ -50,7 +50,7 @@ yyjson_doc *sidecar_read(void);
 /* The variant of processAccess that the change asks for. */
 yyjson_val *sidecar_access(const struct work *work);
 /*
- * The container as the change and the pod's annotations have it. 0; -EINVAL: an annotation is no text; -ENOMEM.
+ * The container as the change and the pod's annotations have it. 0; -EINVAL: an annotation has a wrong value; -ENOMEM.
  */
 int sidecar_container(struct work *work, const struct place *annotations,
 		      yyjson_mut_val **ret_container);

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pods of many shapes, by name: those that get the sidecar, those that are left alone, and those whose annotations ask
-for something that no pod may have."""
+"""Pods of many shapes, by name: those that get the sidecar, and those that are left alone."""
 
 
 def container(name, **more):
@@ -66,7 +65,6 @@ INJECTED = {
     "empty resources": annotated(cpu="", memory=""),
     "unconfined": annotated(seccomp="Unconfined"),
     "probes": annotated(probes="process,write", latency="1"),
-    "odd probes": annotated(probes='"; rm -rf $(POD_NAME) \\ \n é'),
     "unknown annotation": annotated(colour="green"),
     "annotation of another's name": pod(annotations={"example.com/injected": "{}"}),
 }
@@ -90,13 +88,4 @@ CONTRADICTIONS = {
     "empty annotation without a sidecar": pod(annotations={"ringside.io/injected": ""}),
     "a container of that name": pod({"containers": [container("app"), container("ringside")]}),
     "an init container of that name": pod({"initContainers": [container("ringside")]}),
-}
-
-# The policy fails at it, and what becomes of the pod is the chart's `failurePolicy`.
-NO_QUANTITY = annotated(memory="lots")
-
-# What is wrong, in the API server's words.
-REFUSED = {
-    "more asked for than allowed": (annotated(memory="-1"), "must be greater than or equal to 0"),
-    "no such seccomp profile": (annotated(seccomp="Anything"), "seccompProfile"),
 }

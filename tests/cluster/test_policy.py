@@ -6,11 +6,12 @@ import json
 import pytest
 
 from conftest import LABEL, same, sidecars
-from shapes import CONTRADICTIONS, EMPTIES, INJECTED, LEFT_ALONE, NO_QUANTITY, REFUSED, pod
+from overrides import RIGHT, WRONG
+from shapes import CONTRADICTIONS, EMPTIES, INJECTED, LEFT_ALONE, pod
 
 
 def of(shapes):
-    return pytest.mark.parametrize("shape", shapes, ids=lambda name: name.replace(" ", "-"))
+    return pytest.mark.parametrize("shape", shapes, ids=lambda name: name.replace(" ", "-").removeprefix("ringside.io/"))
 
 
 @of(INJECTED)
@@ -48,14 +49,33 @@ def test_a_pod_that_contradicts_itself_is_left_alone(cluster, chart, inject, sha
     assert 'msg="cannot inject"' in inject(given, fails=True)
 
 
-@of(REFUSED)
-def test_what_no_pod_may_have_is_refused_by_name(cluster, chart, shape):
-    given, why = REFUSED[shape]
-    assert why in cluster.create(given, "--namespace", "watched", "--dry-run=server", fails=True)
+def pods(annotation, values):
+    """A List of pods, one a value."""
+    items = [pod(annotations={annotation: value}, name=f"it-{i}") for i, value in enumerate(values)]
+    return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
-def test_a_pod_starts_without_a_sidecar_where_the_policy_fails(cluster, chart):
-    assert same(cluster.admit(NO_QUANTITY, "watched")) == same(cluster.admit(NO_QUANTITY, "bare"))
+def admit_all(cluster, pods_, namespace):
+    """kubectl prints one object behind the other."""
+    text = cluster.kubectl("create", "-o", "json", "-f", "-", "--namespace", namespace, "--dry-run=server", text=json.dumps(pods_))
+    return json.loads("[" + text.replace("\n}\n{", "\n},\n{") + "]")
+
+
+@of(RIGHT)
+def test_what_an_annotation_may_say_no_pod_is_refused_for(cluster, chart, inject, shape):
+    given = pods(shape, RIGHT[shape])
+    by_policy = admit_all(cluster, given, "watched")
+    assert [len(sidecars(one)) for one in by_policy] == [1] * len(given["items"])
+    assert list(map(same, by_policy)) == list(map(same, admit_all(cluster, inject(given), "bare")))
+
+
+@of(WRONG)
+def test_a_pod_with_a_wrong_annotation_starts_without_a_sidecar(cluster, chart, inject, shape):
+    given = pods(shape, WRONG[shape])
+    by_policy = admit_all(cluster, given, "watched")
+    assert list(map(same, by_policy)) == list(map(same, admit_all(cluster, given, "bare")))
+    for one in given["items"]:
+        assert f"path=metadata.annotations.{shape} " in inject(one, fails=True)
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "ringside"])

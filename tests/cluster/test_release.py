@@ -6,7 +6,7 @@ import json
 import pytest
 
 from conftest import LABEL, same, sidecars
-from shapes import INJECTED, NO_QUANTITY, pod
+from shapes import INJECTED, annotated, pod
 
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
@@ -149,8 +149,10 @@ def test_everything_switched_on_is_taken_by_the_api(cluster, release):
 
     sidecar = cluster.wait(acts, 60, "the policy acts")[0]
     assert sidecar["securityContext"]["privileged"]
-    assert not sidecars(cluster.admit(NO_QUANTITY, "default"))
-    cluster.create(NO_QUANTITY, "--namespace", "sevens", "--dry-run=server", fails=True)
+    wrong = annotated(memory="-1")
+    assert not sidecars(cluster.admit(wrong, "default"))
+    said = cluster.create(wrong, "--namespace", "sevens", "--dry-run=server", fails=True)
+    assert "ringside.io/memory: it is not a quantity of bytes, such as 64Mi" in said
 
 
 def by_name(pod):

@@ -10,6 +10,7 @@ import pytest
 import openapi
 import policy as policies
 from chart import PEM, POLICY_KIND, find, render, sidecar_json
+from overrides import RIGHT, WRONG, pairs
 
 VALUES = {"tls": {"mode": "secret", "secretName": "mine", "ca": PEM}, "image": {"repository": "r.example/ringside", "tag": "9"}}
 OPTIONS = ["--image", "r.example/ringside:9", "--tls-ca", PEM]
@@ -29,7 +30,6 @@ PODS = {
     "overrides": pod(annotations={"ringside.io/image": "other:1", "ringside.io/cpu": "1", "ringside.io/memory": "1Gi",
                                   "ringside.io/seccomp": "Unconfined", "ringside.io/probes": "write", "ringside.io/latency": "1"}),
     "empty overrides": pod(annotations={"ringside.io/image": "", "ringside.io/memory": ""}),
-    "odd overrides": pod(annotations={"ringside.io/image": '"\\\n{{x}}$(A)', "ringside.io/seccomp": "\u00e4 \U0001f600"}),
     "shared already": pod({"shareProcessNamespace": True}),
     "not shared": pod({"shareProcessNamespace": False}),
     "volumes": pod({"volumes": [{"name": "data", "emptyDir": {}}, {"name": "host-proc", "hostPath": {"path": "/proc"}}]}),
@@ -96,11 +96,21 @@ def test_the_pods_label_wins_over_its_namespaces(policy, pod_label, namespace_la
     assert (policies.apply(policy[1], what, labels(namespace_label)) != what) == injected
 
 
-@pytest.mark.parametrize("annotation", ["ringside.io/cpu", "ringside.io/memory"])
-def test_what_is_no_quantity_fails_in_the_policy(policy, annotation):
-    """Then failurePolicy holds. Behind the policy the API server would refuse the pod."""
+@pytest.mark.parametrize("annotation, value", pairs(RIGHT))
+def test_the_policy_takes_what_inject_takes(binary, policy, annotation, value):
+    before = pod(annotations={annotation: value})
+    assert policies.apply(policy[1], before, WANTED) == inject(binary, before, "--process-access", policy[0])
+
+
+@pytest.mark.parametrize("annotation, value", pairs(WRONG))
+def test_the_policy_fails_where_inject_refuses_an_annotation(binary, policy, annotation, value):
+    """Then failurePolicy holds. Behind the policy the API server would refuse the pod, or the pod would not start."""
+    before = pod(annotations={annotation: value})
+    assert inject(binary, before) is None
     with pytest.raises(celpy.CELEvalError):
-        policies.apply(policy[1], pod(annotations={annotation: "lots"}), WANTED)
+        policies.apply(policy[1], before, WANTED)
+    before["spec"]["hostPID"] = True
+    assert policies.apply(policy[1], before, WANTED) == before
 
 
 def test_nothing_is_put_in_twice_and_mirror_pods_are_left_alone(policy):

@@ -64,8 +64,8 @@ def left_alone(pod):
 def container(annotations):
     one = copy.deepcopy(SIDECAR["container"])
     one["image"] += f":{VERSION}"
-    for annotation, places in SIDECAR["overrides"].items():
-        for place in places if annotations.get(annotation) else ():
+    for annotation, override in SIDECAR["overrides"].items():
+        for place in override["places"] if annotations.get(annotation) else ():
             *path, last = place.split("/")[1:]
             at = one
             for key in path:

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from objects import INJECTED, ROOT, SIDECAR, VERSION, expected, inject, ordered, read, run, write
+from overrides import RIGHT, WRONG, pairs
 
 POD = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "app", "image": "web:1"}]}}
 WHERE = {
@@ -81,6 +82,31 @@ def test_options_and_annotations_reach_the_container(binary, tmp_path):
     assert sidecar["image"] == "mine:3"
     assert sidecar["resources"] == {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
     assert sidecar["securityContext"]["seccompProfile"] == {"type": "Unconfined"}
+
+
+@pytest.mark.parametrize("annotation, value", pairs(RIGHT))
+def test_annotations_may_say_what_a_pod_may_have(binary, annotation, value):
+    pod = {**pod_with(), "metadata": {"annotations": {annotation: value}}}
+    assert ordered(inject(binary, pod)) == ordered(read(write(expected(pod))))
+
+
+@pytest.mark.parametrize("annotation, value", [*pairs(WRONG), ("ringside.io/cpu", "1\0")])
+def test_what_no_pod_may_have_is_refused_with_its_place(binary, annotation, value):
+    pod = {**pod_with(), "metadata": {"annotations": {annotation: value}}}
+    done = run(binary, write(pod))
+    assert done.returncode == 2 and done.stdout == b""
+    assert f"path=metadata.annotations.{annotation} " in done.stderr.decode()
+    assert SIDECAR["overrides"][annotation]["why"] in done.stderr.decode()
+    # Where it would not go in, it does not matter.
+    pod["spec"]["hostPID"] = True
+    assert run(binary, write(pod)).returncode == 0
+
+
+def test_the_names_in_the_pattern_are_the_probes(binary):
+    """Or a pod asks for a probe that its sidecar has and is refused, or for one that it has not, and waits for ever."""
+    names = re.search(r"\((process[a-z|]*)\)", SIDECAR["overrides"]["ringside.io/probes"]["pattern"]).group(1).split("|")
+    said = subprocess.run([binary, "run", "--probe", "none"], capture_output=True, text=True, timeout=30, check=False).stderr
+    assert names == re.split(", | or ", re.search("take ([a-z, ]*)", said).group(1))
 
 
 def test_the_environment_counts_where_no_option_does(binary):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from objects import INJECTED, ROOT, SIDECAR, Number, expected, inject, left_alone, ordered, read, run, write
+from overrides import RIGHT
 
 set_hypothesis_home_dir(ROOT / "build/hypothesis")
 EXAMPLES = 2000 if os.environ.get("RINGSIDE_SLOW") == "1" else 100
@@ -25,7 +26,7 @@ ANY = st.recursive(
     max_leaves=8,
 )
 UNKNOWN = st.dictionaries(TEXT.map("x-{}".format), ANY, max_size=3)
-OVERRIDES = st.dictionaries(st.sampled_from(sorted(SIDECAR["overrides"])), st.sampled_from(["", "1", "a\u00e9"]))
+OVERRIDES = st.fixed_dictionaries({}, optional={one: st.sampled_from(["", *values]) for one, values in RIGHT.items()})
 
 
 ACCESS = st.sampled_from(list(SIDECAR["processAccess"]))

@@ -1,15 +1,12 @@
 {{- /* SPDX-License-Identifier: Apache-2.0 */ -}}
 
 {{- /* JSON as a CEL literal. CEL in Kubernetes wants the values of a map to be of one type: dyn. At the places in `overrides`
-       the pod's annotation counts, where it is there and not empty. What would be no quantity must fail here, in quantity(): found by
-       the API server behind the policy it refuses the pod, whatever failurePolicy says. Called with value, path (a JSON pointer)
-       and overrides. */ -}}
+       the pod's annotation counts, where it is there and not empty. Called with value, path (a JSON pointer) and overrides. */ -}}
 {{- define "ringside.cel" -}}
 {{- $in := . -}}
 {{- if hasKey .overrides .path -}}
 {{- $key := index .overrides .path | toJson -}}
-({{ $key }} in variables.annotations && variables.annotations[{{ $key }}] != ""
-{{- if hasPrefix "/resources/" .path }} && sign(quantity(variables.annotations[{{ $key }}])) > -2 {{- end }} ? variables.annotations[{{ $key }}] : {{ .value | toJson }})
+({{ $key }} in variables.annotations && variables.annotations[{{ $key }}] != "" ? variables.annotations[{{ $key }}] : {{ .value | toJson }})
 {{- else if kindIs "map" .value -}}
 {
 {{- $comma := "" -}}
