@@ -1,9 +1,9 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The image's SPDX 2.3 document, as JSON, from what third_party.sh prints.
 #
 #   VERSION=0.1.0 SOURCE_DATE_EPOCH=0 container/spdx.sh ARCHITECTURE <LIST
-set -eu
+set -euo pipefail
 
 architecture=$1
 list=$(cat)
@@ -21,6 +21,7 @@ package() {
 
 # The same list, the same name: nothing of the machine, and no random number.
 sum=$(printf '%s\n' "$VERSION $architecture $SOURCE_DATE_EPOCH" "$list" | cut -f 1-6 | sha256sum | cut -c 1-32)
+created=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 cat <<END
 {
   "spdxVersion": "SPDX-2.3",
@@ -29,7 +30,7 @@ cat <<END
   "name": "ringside-$VERSION-$architecture",
   "documentNamespace": "https://spdx.org/spdxdocs/ringside-$VERSION-$architecture-$sum",
   "creationInfo": {
-    "created": "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)",
+    "created": "$created",
     "creators": ["Tool: ringside-container-spdx.sh"]
   },
   "packages": [
