@@ -20,6 +20,7 @@
 #include "cmd/trust.h"
 #include "net/conn.h"
 #include "net/health.h"
+#include "net/metrics.h"
 #include "net/tls.h"
 #include "probes/probe.h"
 #include "wire/capture.h"
@@ -33,7 +34,7 @@
 #define OUTPUT_LIMIT (256u * 1024 * 1024)
 
 struct collect_options {
-	const char *listen, *format, *capture;
+	const char *listen, *format, *capture, *metrics;
 	struct trust_options trust;
 };
 
@@ -46,6 +47,10 @@ static const struct option_def collect_table[] = {
 	{"capture", OPTION_TEXT, "FILE",
 	 "also write the frames to a file, for ringside cat; one that is there is overwritten",
 	 FIELD(capture), 0, 0},
+	{"metrics", OPTION_TEXT, "ADDR:PORT",
+	 "answer GET /metrics here with figures for Prometheus, as plain HTTP to everyone: totals "
+	 "alone, no record and no agent's name; port 0 picks one",
+	 FIELD(metrics), 0, 0},
 	{"tls-cert", OPTION_TEXT, "PEM", TRUST_CERT_ABOUT "; then nothing but TLS is spoken",
 	 FIELD(trust.cert), 0, 0},
 	{"tls-key", OPTION_TEXT, "PEM", TRUST_KEY_ABOUT, FIELD(trust.key), 0, 0},
@@ -85,6 +90,20 @@ static bool is_own_address(const struct address *address)
 	       !address_literal(address, &socket);
 }
 
+/* 0; 2: logged. */
+static int parse_own(const char *option, const char *text, struct address *ret_address)
+{
+	const char *todo = "give ADDR:PORT with an address in numbers, such as 127.0.0.1:9717";
+	int err = address_parse(text, ret_address);
+
+	if (!err && is_own_address(ret_address))
+		return 0;
+	if (err)
+		todo = "give ADDR:PORT, such as 127.0.0.1:9717 or [::1]:9717";
+	log_line(LOG_ERROR, "not an address", "option", option, "value", text, "do", todo, NULL);
+	return 2;
+}
+
 /* 0; 1: help was printed; 2: a wrong call, logged. */
 static int parse(int argc, char **argv, struct collect_options *options, struct collect *collect)
 {
@@ -95,18 +114,11 @@ static int parse(int argc, char **argv, struct collect_options *options, struct 
 
 	if (err)
 		return err > 0 ? 1 : 2;
-	if (address_parse(options->listen, &collect->address)) {
-		log_line(LOG_ERROR, "not an address", "option", "--listen", "value",
-			 options->listen, "do",
-			 "give ADDR:PORT, such as 127.0.0.1:9717 or [::1]:9717", NULL);
+	if (parse_own("--listen", options->listen, &collect->address))
 		return 2;
-	}
-	if (!is_own_address(&collect->address)) {
-		log_line(LOG_ERROR, "not an address", "option", "--listen", "value",
-			 options->listen, "do",
-			 "give ADDR:PORT with an address in numbers, such as 127.0.0.1:9717", NULL);
+	collect->metrics_wanted = options->metrics;
+	if (options->metrics && parse_own("--metrics", options->metrics, &collect->metrics_address))
 		return 2;
-	}
 	if (parse_format(options->format, &collect->format)) {
 		log_line(LOG_ERROR, "no such format", "option", "--format", "value",
 			 options->format, "do", "give table, json or none", NULL);
@@ -257,15 +269,17 @@ static void raise_open_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int open_listener(struct collect *collect, bool anywhere)
+/* A descriptor, or -errno (logged). */
+static int open_listener(const char *what, const struct address *address, bool anywhere,
+			 struct sockaddr_storage *ret_listening)
 {
 	char text[ADDRESS_TEXT];
-	int fd = net_listen(&collect->address, &collect->listening);
-	const char *todo = "choose another address with --listen";
+	int fd = net_listen(address, ret_listening);
+	const char *todo = "choose another address";
 
-	if (fd >= 0 && (anywhere || address_socket_is_loopback(&collect->listening)))
-		return watch_fd(collect, &collect->listen_watch, fd, listener_ready);
-	address_print(&collect->address, text);
+	if (fd >= 0 && (anywhere || address_socket_is_loopback(ret_listening)))
+		return fd;
+	address_print(address, text);
 	if (fd >= 0) {
 		/* "localhost" may be anything. */
 		close(fd);
@@ -273,11 +287,21 @@ static int open_listener(struct collect *collect, bool anywhere)
 		todo = "it is no loopback address: give one, or --insecure on a network you trust";
 	}
 	if (fd == -EADDRINUSE)
-		todo = "stop who listens there, or choose another port with --listen (port 0 picks "
-		       "one)";
-	log_line(LOG_ERROR, "cannot listen", "listen", text, "why", strerror(-fd), "do", todo,
-		 NULL);
+		todo = "stop who listens there, or choose another port (port 0 picks one)";
+	log_line(LOG_ERROR, "cannot listen", what, text, "why", strerror(-fd), "do", todo, NULL);
 	return fd;
+}
+
+/* 0, or -errno (logged). */
+static int open_listeners(struct collect *collect, bool anywhere)
+{
+	int fd = open_listener("listen", &collect->address, anywhere, &collect->listening);
+	int err = fd < 0 ? fd : watch_fd(collect, &collect->listen_watch, fd, listener_ready);
+
+	if (err || !collect->metrics_wanted)
+		return err;
+	fd = open_listener("metrics", &collect->metrics_address, true, &collect->metrics_listening);
+	return fd < 0 ? fd : collect_metrics_open(collect, fd);
 }
 
 /* 0, or -errno (logged). */
@@ -308,7 +332,7 @@ static int collect_open(struct collect *collect, const struct collect_options *o
 	if (err)
 		goto out;
 	raise_open_files();
-	err = open_listener(collect, collect->tls || options->trust.insecure);
+	err = open_listeners(collect, collect->tls || options->trust.insecure);
 	if (err)
 		return err;
 	open_health(collect);
@@ -337,6 +361,7 @@ static void collect_close(struct collect *collect)
 	const int fds[] = {collect->listen_watch.fd, collect->health_watch.fd,
 			   collect->signal_watch.fd};
 
+	metrics_free(collect->metrics);
 	collect_agents_close(collect);
 	tls_net_free(collect->tls);
 	tokens_free(collect->tokens);
@@ -359,6 +384,7 @@ static void sweep(struct collect *collect)
 		return;
 	collect->swept_ns = now;
 	hub_sweep(collect->hub);
+	metrics_sweep(collect->metrics);
 	if (collect->accept_failed && !collect->stopping)
 		(void)loop_watch(&collect->loop, &collect->listen_watch, EPOLLIN);
 	collect->accept_failed = false;
@@ -398,9 +424,10 @@ int collect_main(int argc, char **argv)
 {
 	struct collect_options options = {.listen = "127.0.0.1:9717"};
 	struct collect collect = {.loop.fd = -1, .output = {.fd = -1, .flags = -1}};
-	char listening[ADDRESS_TEXT];
+	char listening[ADDRESS_TEXT], metrics[ADDRESS_TEXT];
 	int err;
 
+	collect.started_ns = clock_realtime_ns();
 	err = parse(argc, argv, &options, &collect);
 	if (err)
 		return err == 1 ? 0 : 2;
@@ -408,15 +435,17 @@ int collect_main(int argc, char **argv)
 	if (err)
 		goto out;
 	address_print_socket(&collect.listening, listening);
+	address_print_socket(&collect.metrics_listening, metrics);
 	log_line(LOG_INFO, "ready", "role", "collect", "listen", listening, "format",
-		 collect_format(collect.format), "tls", collect.tls ? "1.3" : NULL, NULL);
+		 collect_format(collect.format), "tls", collect.tls ? "1.3" : NULL, "metrics",
+		 collect.metrics ? metrics : NULL, NULL);
 	while (!collect.stopping && !collect.failed)
 		turn(&collect, hub_paused(collect.hub) && !collect_full(&collect) ? 0 : SWEEP_NS);
 	collect.stopping = true;
 	finish(&collect);
 	if (!collect.failed)
-		log_line(LOG_INFO, "done", "agents", log_u64(collect.agents), "records",
-			 log_u64(collect.records), "unwritten_bytes",
+		log_line(LOG_INFO, "done", "agents", log_u64(collect.totals.sessions), "records",
+			 log_u64(collect.totals.records), "unwritten_bytes",
 			 buf_length(&collect.output.buf) ? log_u64(buf_length(&collect.output.buf))
 							 : NULL,
 			 NULL);

@@ -12,16 +12,30 @@
 #include "base/output.h"
 #include "net/address.h"
 #include "net/receiver.h"
+#include "wire/kind.h"
 #include "wire/row.h"
+#include "wire/view.h"
 
 struct capture;
 struct tls;
 struct tokens;
+struct metrics;
 struct printer;
+
+/* Since the start. */
+struct collect_totals {
+	uint64_t sessions, records, frames, bytes;
+	uint64_t kinds[KINDS_MAX];	/* records; 0: of kinds past that */
+	uint64_t lost[SESSION_REASONS]; /* before they were taken, as agents account for it */
+	uint64_t gaps[VIEW_GAP_CAUSES]; /* records in gaps */
+};
 
 struct collect {
 	struct address address;		   /* asked for */
 	struct sockaddr_storage listening; /* in fact */
+	struct address metrics_address;	   /* asked for, if `metrics_wanted` */
+	struct sockaddr_storage metrics_listening;
+	bool metrics_wanted;
 	enum row_format format;
 	struct tls *tls;       /* NULL: plain */
 	struct tokens *tokens; /* NULL: none is asked for */
@@ -37,15 +51,20 @@ struct collect {
 	struct hub *hub;
 	struct printer *printer;
 	struct capture *capture; /* NULL: none */
+	struct metrics *metrics; /* NULL: none */
 
 	bool stopping, failed, accept_failed, capture_failed;
 	uint64_t swept_ns;
-	uint64_t agents, records; /* welcomed; taken in */
+	uint64_t started_ns; /* real time */
+	struct collect_totals totals;
 };
 
 /* Makes roster, hub and printer. 0 or -ENOMEM. */
 int collect_agents_open(struct collect *collect);
 void collect_agents_close(struct collect *collect);
+
+/* Takes a listening descriptor over and answers scrapes on it. 0 or -ENOMEM. */
+int collect_metrics_open(struct collect *collect, int fd);
 
 /* No frame may be printed now. */
 bool collect_full(struct collect *collect);

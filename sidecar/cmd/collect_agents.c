@@ -20,6 +20,8 @@
 struct origin {
 	struct printer_source *source;
 	struct buf hello; /* the frame, for a capture */
+	/* As the last accounting had it, all probes together, and what agent->elsewhere was then. */
+	uint64_t lost[SESSION_REASONS], elsewhere;
 };
 
 /* A number as text, for log lines with more of them than log_u64 has room for. */
@@ -83,7 +85,7 @@ static int joined(void *context, struct agent *agent, const struct session_frame
 			return -ENOMEM;
 		}
 	}
-	collect->agents++;
+	collect->totals.sessions++;
 	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)agent->epoch);
 	log_line(LOG_INFO, "agent connected", "agent", agent->id, "epoch", epoch, "peer", peer,
 		 NULL);
@@ -104,6 +106,48 @@ static void capture(struct collect *collect, struct agent *agent, const struct s
 	trouble_capture(err, &collect->capture_failed);
 }
 
+/*
+ * An account is cumulative, and one who was with another collector meanwhile brings what that one counted: then it is only where
+ * to count from.
+ */
+static void count_lost(struct collect_totals *totals, struct origin *origin,
+		       const struct agent *agent, const struct session_account *account)
+{
+	uint64_t elsewhere = 0;
+
+	for (size_t i = 0; i < SESSION_STREAMS; i++)
+		elsewhere += agent->elsewhere[i];
+	for (size_t reason = 0; reason < SESSION_REASONS; reason++) {
+		uint64_t lost = 0;
+
+		for (size_t i = 0; i < account->probe_count; i++)
+			lost += account->probes[i].lost[reason];
+		if (elsewhere == origin->elsewhere && lost > origin->lost[reason])
+			totals->lost[reason] += lost - origin->lost[reason];
+		origin->lost[reason] = lost;
+	}
+	origin->elsewhere = elsewhere;
+}
+
+static void count(struct collect_totals *totals, const struct agent *agent,
+		  const struct session_frame *frame)
+{
+	totals->frames++;
+	totals->bytes += frame->length;
+	if (frame->item == SESSION_BATCH) {
+		const Ringside__V1__Batch *batch = message_of(frame)->batch;
+
+		totals->records += frame->range.count;
+		for (size_t i = 0; i < batch->n_kind; i++)
+			totals->kinds[batch->kind[i] < KINDS_MAX ? batch->kind[i] : 0]++;
+	} else if (frame->item == SESSION_GAP) {
+		totals->gaps[frame->range.cause < VIEW_GAP_CAUSES ? frame->range.cause : 0] +=
+			frame->range.count;
+	} else if (frame->item != SESSION_COUNTERS && frame->account.has_streams) {
+		count_lost(totals, agent->user, agent, &frame->account);
+	}
+}
+
 static int frame_came(void *context, struct agent *agent, const struct session_frame *frame,
 		      const char **ret_why)
 {
@@ -117,8 +161,7 @@ static int frame_came(void *context, struct agent *agent, const struct session_f
 		buf_truncate(&collect->output.buf, before);
 		return err;
 	}
-	if (frame->item == SESSION_BATCH)
-		collect->records += frame->range.count;
+	count(&collect->totals, agent, frame);
 	capture(collect, agent, frame);
 	return 0;
 }

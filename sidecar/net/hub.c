@@ -91,6 +91,16 @@ size_t hub_count(const struct hub *hub)
 	return hub->newcomers.count + hub->agents.count;
 }
 
+size_t hub_agents(const struct hub *hub)
+{
+	return hub->agents.count;
+}
+
+uint64_t hub_rejections(const struct hub *hub, enum hub_cause cause)
+{
+	return hub->rejected[cause];
+}
+
 static void watch_ready(struct watch *watch, uint32_t events)
 {
 	(void)events;
@@ -139,18 +149,19 @@ static void close_oldest(struct hub *hub, const struct sockaddr_storage *address
 		same++;
 	}
 	if (same >= HUB_NEWCOMERS_PER_ADDRESS)
-		receiver_lost(
+		receiver_evict(
 			oldest,
 			"too many connections from its address without a Hello: the oldest ends");
 	else if (hub->newcomers.count >= HUB_NEWCOMERS)
-		receiver_lost(hub->newcomers.first,
-			      "too many connections without a Hello: the oldest ends");
+		receiver_evict(hub->newcomers.first,
+			       "too many connections without a Hello: the oldest ends");
 }
 
-void hub_rejected(struct hub *hub, const char *peer, const char *why)
+void hub_rejected(struct hub *hub, enum hub_cause cause, const char *peer, const char *why)
 {
 	uint64_t now = hub->net->now(hub->net->context);
 
+	hub->rejected[cause]++;
 	if (now - hub->complained_ns >= SECOND) {
 		hub->complained_ns = now;
 		hub->complaints = 0;
@@ -173,7 +184,7 @@ int hub_add(struct hub *hub, int fd, const struct sockaddr_storage *peer)
 	if (!receiver) {
 		hub->net->close(hub->net->context, fd);
 		address_print_socket(peer, text);
-		hub_rejected(hub, text, strerror(ENOMEM));
+		hub_rejected(hub, HUB_NO_ROOM, text, strerror(ENOMEM));
 		return -ENOMEM;
 	}
 	close_oldest(hub, peer);
@@ -294,6 +305,8 @@ static void sweep_one(struct receiver *receiver, uint64_t now)
 	bool idle = !buf_length(&receiver->conn.in) && receiver->conn.in.capacity > IDLE_BUFFER;
 	size_t limit = receiver->conn.in.limit;
 
+	if (now >= receiver->due && receiver->state <= GREETING)
+		receiver->cause = HUB_TIMEOUT;
 	if (now >= receiver->due && receiver->state == SHAKING) {
 		receiver_lost(receiver, conn_why(&receiver->conn, -ETIMEDOUT));
 	} else if (now >= receiver->due && receiver->state == GREETING) {

@@ -53,7 +53,7 @@ static void release(struct receiver *receiver, const char *why)
 		agent->live = NULL;
 		hub->ops->left(hub->context, agent, receiver->peer, why);
 	} else if (receiver->state <= GREETING && why) {
-		hub_rejected(hub, receiver->peer, why);
+		hub_rejected(hub, receiver->cause, receiver->peer, why);
 	}
 }
 
@@ -61,6 +61,12 @@ void receiver_lost(struct receiver *receiver, const char *why)
 {
 	release(receiver, why);
 	receiver_gone(receiver);
+}
+
+void receiver_evict(struct receiver *receiver, const char *why)
+{
+	receiver->cause = HUB_NO_ROOM;
+	receiver_lost(receiver, why);
 }
 
 /* Ends our direction once all is written, and waits for the peer's end, so that what we said last is not lost. */
@@ -79,6 +85,10 @@ void receiver_end(struct receiver *receiver, const char *why)
 
 void receiver_refuse(struct receiver *receiver, enum session_error code, const char *why)
 {
+	if (!receiver->cause)
+		receiver->cause = code == SESSION_ERROR_IN_USE	      ? HUB_IN_USE
+				  : code == SESSION_ERROR_NOT_ALLOWED ? HUB_NOT_ALLOWED
+								      : HUB_PROTOCOL;
 	(void)session_put_error(&receiver->conn.out, code, why);
 	receiver_end(receiver, why);
 }
@@ -193,11 +203,13 @@ static void welcome(struct receiver *receiver, const struct session_frame *frame
 	const char *why = hub_no_room(hub, receiver);
 
 	if (why) {
+		receiver->cause = HUB_NO_ROOM;
 		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED, why);
 		return;
 	}
 	agent = roster_claim(hub->roster, &frame->hello);
 	if (!agent || hub->ops->joined(hub->context, agent, frame, receiver->peer)) {
+		receiver->cause = HUB_NO_ROOM;
 		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED, "no room for one more agent");
 		return;
 	}
@@ -392,6 +404,7 @@ void receiver_shake(struct receiver *receiver)
 	} else if (err == -EINPROGRESS) {
 		receiver_watch(receiver);
 	} else if (err == -EPROTO) {
+		receiver->cause = HUB_TLS;
 		receiver_refuse(receiver, SESSION_ERROR_NOT_ALLOWED,
 				conn_why(&receiver->conn, err));
 	} else {

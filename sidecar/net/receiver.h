@@ -63,6 +63,18 @@ struct hub_ops {
 
 struct hub;
 
+/* Why a connection ended before it was an agent's. */
+enum hub_cause {
+	HUB_BROKEN, /* closed, reset or failed, with something of a Hello having come */
+	HUB_TIMEOUT,
+	HUB_TLS,
+	HUB_PROTOCOL, /* no Hello, or one that is wrong or too large */
+	HUB_NOT_ALLOWED,
+	HUB_IN_USE,
+	HUB_NO_ROOM, /* of too many the oldest, an agent past the bounds, or no memory */
+	HUB_CAUSES,
+};
+
 /* Borrows all. `loop` may be NULL: then the owner calls hub_ready. NULL: no memory. */
 struct hub *hub_new(const struct net *net, struct loop *loop, struct roster *roster,
 		    const struct hub_ops *ops, void *context);
@@ -84,5 +96,9 @@ void hub_close(struct hub *hub);
 /* Some agent waits for room in the output. */
 bool hub_paused(const struct hub *hub);
 size_t hub_count(const struct hub *hub);
+/* Those that were welcomed. */
+size_t hub_agents(const struct hub *hub);
+/* How many were rejected so far, for this cause. */
+uint64_t hub_rejections(const struct hub *hub, enum hub_cause cause);
 
 #endif

@@ -41,7 +41,8 @@ struct receiver {
 	struct sockaddr_storage address;
 	char peer[ADDRESS_TEXT];
 	enum receiver_state state;
-	struct agent *agent; /* while it is STREAMING */
+	enum hub_cause cause; /* should it be rejected */
+	struct agent *agent;  /* while it is STREAMING */
 	uint64_t due, heard_ns, said_ns;
 	uint64_t credit;
 	bool paused;   /* frames wait in the buffer for room in the output */
@@ -67,6 +68,7 @@ struct hub {
 	uint64_t complained_ns;
 	unsigned int complaints; /* since then */
 	uint64_t unsaid;
+	uint64_t rejected[HUB_CAUSES];
 };
 
 /* Goes on with what makes the connection ready. */
@@ -80,6 +82,8 @@ void receiver_refuse(struct receiver *receiver, enum session_error code, const c
 void receiver_leave(struct receiver *receiver);
 void receiver_end(struct receiver *receiver, const char *why);
 void receiver_lost(struct receiver *receiver, const char *why);
+/* Others need its place. */
+void receiver_evict(struct receiver *receiver, const char *why);
 void receiver_gone(struct receiver *receiver);
 
 void hub_mark(struct receiver *receiver);
@@ -87,7 +91,7 @@ void hub_mark(struct receiver *receiver);
 void hub_move(struct receiver *receiver, struct receiver_list *list);
 /* Whether one more agent of this peer's address may be welcomed: NULL, or why not. */
 const char *hub_no_room(const struct hub *hub, const struct receiver *receiver);
-/* Tells the owner of one that was no agent's, unless it was told of many just now. */
-void hub_rejected(struct hub *hub, const char *peer, const char *why);
+/* Counts one that was no agent's, and tells the owner, unless it was told of many just now. */
+void hub_rejected(struct hub *hub, enum hub_cause cause, const char *peer, const char *why);
 
 #endif

@@ -53,6 +53,10 @@ int view_print(const struct batch_view *view, const struct source *source, uint6
 	       struct row *row);
 int view_print_counters(const Ringside__V1__Counters *counters, const struct source *source,
 			struct row *row);
+/* Names of causes of gaps (what is none of them is "unknown", as 0 is) and of reasons of an accounting's losses. */
+#define VIEW_GAP_CAUSES 3
+const char *view_gap_cause(uint32_t cause);
+const char *view_lost_reason(size_t reason);
 /* A Gap as a loss row, and the lost counts of an accounting that differ from those printed before (kept by the caller). */
 int view_print_gap(const Ringside__V1__Gap *gap, const struct source *source, struct row *row);
 int view_print_loss(const Ringside__V1__Heartbeat *now, const struct source *source,

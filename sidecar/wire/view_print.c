@@ -224,17 +224,30 @@ int view_print_counters(const Ringside__V1__Counters *counters, const struct sou
 	return err;
 }
 
+const char *view_gap_cause(uint32_t cause)
+{
+	static const char *const causes[VIEW_GAP_CAUSES] = {"unknown", "queue_full", "oversize"};
+
+	return causes[cause < VIEW_GAP_CAUSES ? cause : 0];
+}
+
+const char *view_lost_reason(size_t reason)
+{
+	static const char *const reasons[LOST_REASONS] = {"ring_full",	   "contended",
+							  "nmi_contended", "scratch",
+							  "inflight_full", "no_cpu_buffer"};
+
+	return reasons[reason];
+}
+
 int view_print_gap(const Ringside__V1__Gap *gap, const struct source *source, struct row *row)
 {
-	static const char *const causes[] = {NULL, "queue_full", "oversize"};
-	bool known = gap->cause && gap->cause < sizeof(causes) / sizeof(causes[0]);
-
 	row_begin(row);
 	row_cstring(row, "kind", "loss");
 	print_source(source, gap->stream, row);
 	row_u64(row, "first", gap->first);
 	row_u64(row, "last", gap->last);
-	row_cstring(row, "reason", known ? causes[gap->cause] : "unknown");
+	row_cstring(row, "reason", view_gap_cause(gap->cause));
 	row_u64(row, "count", gap->last - gap->first + 1);
 	return end_record(source, row);
 }
@@ -242,9 +255,6 @@ int view_print_gap(const Ringside__V1__Gap *gap, const struct source *source, st
 int view_print_loss(const Ringside__V1__Heartbeat *now, const struct source *source,
 		    uint64_t *shown, size_t shown_count, struct row *row)
 {
-	static const char *const reasons[LOST_REASONS] = {"ring_full",	   "contended",
-							  "nmi_contended", "scratch",
-							  "inflight_full", "no_cpu_buffer"};
 	int err = 0;
 
 	for (size_t i = 0; i < now->n_probes && (i + 1) * LOST_REASONS <= shown_count; i++) {
@@ -261,7 +271,7 @@ int view_print_loss(const Ringside__V1__Heartbeat *now, const struct source *sou
 			row_time(row, "time", (int64_t)now->realtime_ns);
 			print_source(source, probe->stream, row);
 			row_text(row, "probe", text_of(probe->probe));
-			row_cstring(row, "reason", reasons[reason]);
+			row_cstring(row, "reason", view_lost_reason(reason));
 			row_u64(row, "count", probe->lost[reason]);
 			err = end_record(source, row);
 			if (!err)

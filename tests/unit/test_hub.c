@@ -51,6 +51,7 @@ static void of_too_many_newcomers_of_an_address_the_oldest_ends(void **state)
 		sink_turn(sink);
 	}
 	assert_int_equal(sink->rejected, 3);
+	assert_int_equal(hub_rejections(sink->hub, HUB_NO_ROOM), 3);
 }
 
 static void newcomers_in_all_are_bounded(void **state)
@@ -85,6 +86,8 @@ static void agents_of_one_address_are_bounded(void **state)
 		peer_hello(sink, fd, id, 1);
 	}
 	expect_error(fd, SESSION_ERROR_NOT_ALLOWED);
+	assert_int_equal(hub_agents(sink->hub), HUB_AGENTS_PER_ADDRESS);
+	assert_int_equal(hub_rejections(sink->hub, HUB_NO_ROOM), 1);
 	fd = call(sink, "10.0.0.2");
 	peer_hello(sink, fd, id, 1);
 	expect_reply(fd, SESSION_REPLY_WELCOME);
@@ -103,6 +106,7 @@ static void a_flood_is_told_in_few_lines_that_add_up(void **state)
 	}
 	assert_int_equal(sink->rejected, 10);
 	assert_int_equal(sink->unsaid, 0);
+	assert_int_equal(hub_rejections(sink->hub, HUB_PROTOCOL), 100);
 	later(sink, SIM_SECOND);
 	assert_int_equal(sink->rejected, 10);
 	assert_int_equal(sink->unsaid, 90);

@@ -168,6 +168,7 @@ static void a_handshake_has_ten_seconds(void **state)
 	assert_int_equal(hub_count(pair.sink.hub), 0);
 	assert_int_equal(pair.sink.rejected, 2);
 	assert_non_null(strstr(pair.sink.why, "handshake"));
+	assert_int_equal(hub_rejections(pair.sink.hub, HUB_TIMEOUT), 2);
 	pair_end(&pair);
 }
 
@@ -196,6 +197,7 @@ static void a_hello_is_the_whole_of_its_record(void **state)
 		assert_int_equal(pair.sink.rejected, i);
 	}
 	assert_non_null(strstr(pair.sink.why, "too long"));
+	assert_int_equal(hub_rejections(pair.sink.hub, HUB_TLS), 4);
 	pair_end(&pair);
 }
 
