@@ -30,6 +30,7 @@ VALUES = {
             "networkPolicy": {"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]},
             "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
                 "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}}}},
+        "metrics": {"enabled": True},
         "tls": {"mode": "secret", "secretName": "mine", "ca": PEM, "clientCA": PEM, "clientSecret": "theirs"},
     },
 }
