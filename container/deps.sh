@@ -17,7 +17,6 @@ export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 lock=$here/deps.lock
 suite=trixie
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 die() {
 	printf 'deps: %s\n' "$*" >&2

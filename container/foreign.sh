@@ -7,8 +7,6 @@
 set -euo pipefail
 export LC_ALL=C
 
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
 die() {
 	printf 'foreign: %s\n' "$*" >&2
 	exit 1
@@ -23,12 +21,11 @@ out=$(cd "$1" && pwd)
 architecture=$2
 shift 2
 suite=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
-incoming=$(mktemp -d)
-trap 'rm -rf "$incoming"' EXIT
-foreign_apt "$incoming/apt" "$architecture" "$suite"
-apt-get -qq "${apt_options[@]}" update || die "cannot read the index of $suite for $architecture from the configured mirror"
-(cd "$incoming" && apt-get -qq "${apt_options[@]}" download "$@") || die "cannot fetch $* for $architecture"
+apt=$(mktemp -d)
+trap 'rm -rf "$apt"' EXIT
+foreign_apt "$apt" "$architecture" "$suite"
+download "$apt" "$@"
 for package in "$@"; do
-	dpkg -x "$incoming/$package"_*.deb "$out"
-	dpkg-deb -f "$incoming/$package"_*.deb Version >"$out/$package.version"
+	dpkg -x "$apt/debs/$package"_*.deb "$out"
+	dpkg-deb -f "$apt/debs/$package"_*.deb Version >"$out/$package.version"
 done

@@ -8,7 +8,6 @@
 # From either, GOTOOLCHAIN=auto fetches a newer one through the Go proxy, where a module asks for it.
 set -euo pipefail
 
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 release=1.24
 
 die() {
@@ -32,16 +31,11 @@ if own=$(command -v go) && new_enough "$own"; then
 fi
 go=$1/go/usr/lib/go-$release/bin/go
 if [ ! -x "$go" ]; then
-	apt=$1/go/apt
-	mkdir -p "$apt/incoming"
-	apt=$(cd "$apt" && pwd)
-	private_apt "$apt" "deb [signed-by=$keyring]" trixie
-	apt_options+=(-o Dir::State::Status=/dev/null)
-	apt-get -qq "${apt_options[@]}" update >"$apt/log" 2>&1 ||
-		die "cannot read trixie's index from the configured mirror: $(tail -n 1 "$apt/log")"
-	(cd "$apt/incoming" && apt-get -qq "${apt_options[@]}" download "golang-$release-go" "golang-$release-src") >"$apt/log" 2>&1 ||
-		die "cannot fetch golang-$release-go of trixie: $(tail -n 1 "$apt/log")"
-	for package in "$apt"/incoming/*.deb; do
+	mkdir -p "$1/go"
+	apt=$(cd "$1/go" && pwd)/apt
+	foreign_apt "$apt" "$(dpkg --print-architecture)" trixie
+	download "$apt" "golang-$release-go" "golang-$release-src"
+	for package in "$apt"/debs/*.deb; do
 		dpkg -x "$package" "$1/go"
 	done
 	rm -rf "$apt"

@@ -8,20 +8,12 @@
 # under OUT, and the machine's own apt is only read.
 set -euo pipefail
 
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-
 die() {
 	printf 'fetch: %s\n' "$*" >&2
 	exit 1
 }
 
 . "$(dirname "$0")/../../container/apt.sh"
-
-kernel_apt() {
-	foreign_apt "$apt" "$architecture" "$suite"
-	apt-get -qq "${apt_options[@]}" update >"$apt/log" 2>&1 ||
-		die "cannot read the index of $suite from the configured mirror: $(tail -n 1 "$apt/log")"
-}
 
 # The first package that PACKAGE depends on whose name begins so; nothing where there is none.
 dependency() {
@@ -43,17 +35,15 @@ mkdir -p "$1/$suite"
 out=$(cd "$1/$suite" && pwd)
 apt=$out/apt
 if [ ! -f "$out/vmlinuz" ]; then
-	kernel_apt
+	foreign_apt "$apt" "$architecture" "$suite"
 	package=$(kernel_package)
-	rm -rf "$out/incoming" && mkdir -p "$out/incoming"
-	(cd "$out/incoming" && apt-get -qq "${apt_options[@]}" download "$package") >"$apt/log" 2>&1 ||
-		die "cannot fetch $package of $suite: $(tail -n 1 "$apt/log")"
+	download "$apt" "$package"
 	# boot/vmlinuz-VERSION, or usr/lib/modules/VERSION/vmlinuz
-	dpkg-deb --fsys-tarfile "$out"/incoming/*.deb |
+	dpkg-deb --fsys-tarfile "$apt"/debs/*.deb |
 		tar -xO --wildcards './boot/vmlinuz-*' './usr/lib/modules/*/vmlinuz' >"$out/vmlinuz.new" 2>/dev/null || true
 	[ -s "$out/vmlinuz.new" ] || die "$package holds no vmlinuz"
-	(cd "$out/incoming" && ls) | sed "s/_$architecture\.deb\$//; s/%3a/:/" >"$out/package"
-	rm -rf "$out/incoming" "$apt"
+	(cd "$apt/debs" && ls) | sed "s/_$architecture\.deb\$//; s/%3a/:/" >"$out/package"
+	rm -rf "$apt"
 	mv "$out/vmlinuz.new" "$out/vmlinuz"
 fi
 printf '%s\n' "$out/vmlinuz"

@@ -10,7 +10,6 @@ set -euo pipefail
 
 suite=bookworm
 source=linux-source-6.1
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 die() {
 	printf 'nobtf: %s\n' "$*" >&2
@@ -24,25 +23,18 @@ say() {
 }
 
 fetch() {
-	local apt=$out/apt
 	say "fetch $source of $suite"
-	private_apt "$apt" "deb [arch=amd64 signed-by=$keyring]" "$suite"
-	apt_options+=(-o Dir::State::Status=/dev/null)
-	apt-get -qq "${apt_options[@]}" update >"$out/log" 2>&1 ||
-		die "cannot read the index of $suite from the configured mirror: $(tail -n 1 "$out/log")"
-	rm -rf "$out/incoming" && mkdir "$out/incoming"
-	(cd "$out/incoming" && apt-get -qq "${apt_options[@]}" download "$source") >"$out/log" 2>&1 ||
-		die "cannot fetch $source of $suite: $(tail -n 1 "$out/log")"
-	rm -rf "$apt"
+	foreign_apt "$apt" amd64 "$suite"
+	download "$apt" "$source"
 }
 
 unpack() {
 	say "unpack"
 	rm -rf "$out/src" && mkdir "$out/src"
-	dpkg-deb --fsys-tarfile "$out"/incoming/*.deb | tar -xO --wildcards './usr/src/linux-source-*.tar.xz' |
+	dpkg-deb --fsys-tarfile "$apt"/debs/*.deb | tar -xO --wildcards './usr/src/linux-source-*.tar.xz' |
 		tar -xJ -C "$out/src" --strip-components=1
-	(cd "$out/incoming" && ls) | sed 's/_all\.deb$//; s/%3a/:/' >"$out/package"
-	rm -rf "$out/incoming"
+	(cd "$apt/debs" && ls) | sed 's/_all\.deb$//; s/%3a/:/' >"$out/package"
+	rm -rf "$apt"
 }
 
 # What the config asks for and Kconfig refuses is no kernel that we want.
@@ -72,6 +64,7 @@ build() {
 config=$(cd "$(dirname "$0")" && pwd)/nobtf.config
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
+apt=$out/apt
 if ! cmp -s "$config" "$out/config"; then
 	rm -f "$out/config"
 	fetch
