@@ -3,6 +3,7 @@
 
 import pytest
 
+import openapi
 from chart import Refused, find, kinds, render
 from test_chart import container_of, env
 
@@ -46,6 +47,9 @@ def test_a_monitor_finds_each_collector_once(kind, name, endpoints):
     wanted = monitor["spec"]["selector"]["matchLabels"].items()
     assert [wanted <= one["metadata"]["labels"].items() for one in found] == [True]
     assert "interval" not in find(metrics(**{name: {"enabled": True}}), kind)["spec"][endpoints][0]
+    assert openapi.monitor_errors(monitor) == []
+    monitor["spec"]["port"] = "metrics"
+    assert len(openapi.monitor_errors(monitor)) == 1
 
 
 @pytest.mark.parametrize("values, why", [
