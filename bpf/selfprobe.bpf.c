@@ -58,8 +58,12 @@ struct bpf_iter__task___probe {
 __u32 by_host;
 /* The process that is asked for, by its number; 0: all. */
 __u32 wanted;
-/* Of the walk without an iterator: the process that was found last, and the one to be found next. */
-struct selfprobe_place last, next;
+/*
+ * Of the walk without an iterator: the first processes behind `last`, in the order of their starts, found by one walk along the
+ * kernel's list. User space sets batch_count and batch_at to 0 to begin anew.
+ */
+struct selfprobe_place batch[SELFPROBE_BATCH], last;
+__u32 batch_count, batch_at;
 /* Too large for the stack. One task uses it at a time: the one that loaded this object. */
 struct selfprobe_task found;
 
@@ -141,39 +145,87 @@ static __always_inline _Bool is_behind(const struct selfprobe_place *place,
 	       (place->start_time == other->start_time && place->tgid > other->tgid);
 }
 
-/* Finds the next one in the order of their starts: others come and go between two walks. */
-__noinline int walk_stops(__u64 address)
+static __always_inline struct selfprobe_place place_of(__u64 address)
 {
 	const struct task_struct___probe *task = (const void *)address;
-	const struct selfprobe_place place = {
+
+	return (struct selfprobe_place){
 		.start_time = BPF_CORE_READ(task, start_boottime),
 		.task = address,
 		.tgid = BPF_CORE_READ(task, tgid),
 	};
+}
+
+/* An index, for the verifier; and not to be made a pointer of that moves. */
+static __always_inline struct selfprobe_place *batch_of(__u32 at)
+{
+	barrier_var(at);
+	return &batch[at & (SELFPROBE_BATCH - 1)];
+}
+
+/* Puts it in its place. The list is nearly in this order, so that is the end most often. */
+__noinline int batch_put(__u64 address)
+{
+	const struct selfprobe_place place = place_of(address);
+	__u32 at = batch_count;
+
+	if (at < SELFPROBE_BATCH)
+		batch_count = at + 1;
+	else
+		at = SELFPROBE_BATCH - 1;
+	for (int i = 0; i < SELFPROBE_BATCH; i++) {
+		if (!at || !is_behind(batch_of(at - 1), &place))
+			break;
+		*batch_of(at) = *batch_of(at - 1);
+		at--;
+	}
+	*batch_of(at) = place;
+	return 0;
+}
+
+/* Never: others come and go between two walks, so all are looked at in each. */
+__noinline int walk_stops(__u64 address)
+{
+	const struct task_struct___probe *task = (const void *)address;
+	const struct selfprobe_place place = place_of(address);
 	__u32 ns_tgid;
 
-	if (!is_behind(&place, &last) || (next.task && !is_behind(&next, &place)) ||
+	if (!is_behind(&place, &last) ||
+	    (batch_count == SELFPROBE_BATCH && !is_behind(&batch[SELFPROBE_BATCH - 1], &place)) ||
 	    !BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	ns_tgid = tgid_here(BPF_CORE_READ(task, thread_pid));
 	if (ns_tgid && (!wanted || ns_tgid == wanted))
-		next = place;
+		batch_put(address);
 	return 0;
 }
 
-/* Where the kernel has no BTF, and so no iterators: each run finds one process, or `next.task` is 0. */
+/* Whether it is still there: it may have ended, or have another leader since an exec, and another task be at its address. */
+static __always_inline _Bool is_there(const struct selfprobe_place *place)
+{
+	const struct task_struct___probe *task = (const void *)place->task;
+	const struct selfprobe_place now = place_of(place->task);
+
+	return now.start_time == place->start_time && now.tgid == place->tgid &&
+	       BPF_CORE_READ(task, signal, live.counter);
+}
+
+/* Where the kernel has no BTF, and so no iterators: each run finds one process; after the last one batch_count is 0. */
 SEC("raw_tp")
 int selfprobe_next(void *ctx)
 {
 	const __u64 own = walk_own();
 	const struct task_struct___probe *task;
 
-	next.task = 0;
-	walk_next(own, own);
-	task = (const void *)next.task;
-	if (task)
-		task_read(task, tgid_here(BPF_CORE_READ(task, thread_pid)));
-	last = next;
+	if (batch_at >= batch_count || !is_there(batch_of(batch_at))) {
+		batch_at = batch_count = 0;
+		walk_next(own, own);
+	}
+	if (batch_at >= batch_count)
+		return 0;
+	last = *batch_of(batch_at++);
+	task = (const void *)last.task;
+	task_read(task, tgid_here(BPF_CORE_READ(task, thread_pid)));
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #define SELFPROBE_DEPTH	      24
 #define SELFPROBE_NAME	      256 /* NAME_MAX and a NUL */
 #define SELFPROBE_HIERARCHIES 3	  /* enum scope_hierarchy */
+#define SELFPROBE_BATCH	      256 /* processes found by one walk: a power of two */
 
 struct selfprobe_node {
 	__u64 id;
@@ -31,6 +32,7 @@ struct selfprobe_task {
 	__u32 reserved;
 	struct selfprobe_chain chains[SELFPROBE_HIERARCHIES];
 };
+
 /* A process, and its place in the order of their starts. */
 struct selfprobe_place {
 	__u64 start_time;

@@ -108,7 +108,8 @@ static int walk_each(struct tasks *tasks, tasks_visit *visit, void *context)
 	int err;
 
 	memset(&tasks->bpf->bss->last, 0, sizeof(tasks->bpf->bss->last));
-	while (!(err = bpf_prog_test_run_opts(fd, &options)) && tasks->bpf->bss->next.task) {
+	tasks->bpf->bss->batch_count = tasks->bpf->bss->batch_at = 0;
+	while (!(err = bpf_prog_test_run_opts(fd, &options)) && tasks->bpf->bss->batch_count) {
 		tasks->task = tasks->bpf->bss->found;
 		if (visit(context, &tasks->task))
 			break;
