@@ -124,6 +124,7 @@ static __always_inline void task_read(const struct task_struct___probe *task, __
 	found.tgid = BPF_CORE_READ(task, tgid);
 	found.ns_tgid = ns_tgid;
 	found.pid_level = BPF_CORE_READ(task, thread_pid, level);
+	found.start_time = BPF_CORE_READ(task, start_boottime);
 	chain_read(task, HIERARCHY_V2, &found.chains[HIERARCHY_V2]);
 	chain_read(task, HIERARCHY_MEMORY, &found.chains[HIERARCHY_MEMORY]);
 	chain_read(task, HIERARCHY_PIDS, &found.chains[HIERARCHY_PIDS]);

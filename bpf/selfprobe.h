@@ -30,6 +30,7 @@ struct selfprobe_task {
 	__u32 ns_tgid; /* the reader's PID namespace (by_host: the initial one); 0: no number there */
 	__u32 pid_level; /* of the task's PID namespace; 0: the initial one */
 	__u32 reserved;
+	__u64 start_time; /* nanoseconds since boot */
 	struct selfprobe_chain chains[SELFPROBE_HIERARCHIES];
 };
 

@@ -44,6 +44,9 @@ static __always_inline bool scope_find(const void *task, struct scope_match *ret
 	for (__u32 i = 0; i < SCOPE_MAX; i++) {
 		if (i >= scope_count)
 			break;
+		/* Exclusions are the last ones: who is in no scope does not pay for them. */
+		if (scopes[i].exclude && !inside)
+			break;
 		if (scope_ancestor_id(task, &scopes[i]) != scope_ids[i])
 			continue;
 		if (scopes[i].exclude)
@@ -67,14 +70,16 @@ static __noinline bool scope_task(const void *task, struct scope_match *ret_matc
 /* For the current task. */
 static __always_inline bool scope_current(struct scope_match *ret_match)
 {
-	if (scope_helper && !loads_are_free() && scope_count == 1 &&
+	if (scope_helper && !loads_are_free() && (scope_count == 1 || scopes[1].exclude) &&
 	    scopes[0].hierarchy == HIERARCHY_V2) {
 		if (bpf_get_current_ancestor_cgroup_id(scopes[0].level) != scope_ids[0])
 			return false;
-		ret_match->task = NULL;
-		ret_match->hierarchy = HIERARCHY_V2;
-		ret_match->cgroup_id = bpf_get_current_cgroup_id();
-		return true;
+		if (scope_count == 1) {
+			ret_match->task = NULL;
+			ret_match->hierarchy = HIERARCHY_V2;
+			ret_match->cgroup_id = bpf_get_current_cgroup_id();
+			return true;
+		}
 	}
 	return scope_task((void *)bpf_get_current_task(), ret_match);
 }

@@ -76,7 +76,7 @@ static int find_scope(const struct check_options *options, struct check_question
 	if (err)
 		return err;
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, uid, options->btf, options->proc,
+			    options->exclude.count, false, uid, options->btf, options->proc,
 			    &question->scope, &question->scope_error);
 	question->scope_known = !err;
 	if ((err != -EINVAL && err != -ENOENT) ||

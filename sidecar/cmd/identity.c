@@ -58,9 +58,13 @@ static uint32_t hash_of(const char *machine, const struct scope *scope)
 	for (size_t i = 0; i < scope->count; i++) {
 		const struct scope_item *item = sorted[i];
 
-		/* The name as well: pods on the host's network are all `pod` on one host name. */
 		hash = crc32(hash, (const Bytef *)item->given, (uInt)strlen(item->given) + 1);
-		hash = crc32(hash, (const Bytef *)item->name, (uInt)strlen(item->name) + 1);
+		/*
+		 * The name as well: pods on the host's network are all `pod` on one host name. Not what is left
+		 * out: our own container has another name when it starts again.
+		 */
+		if (!item->entry.exclude)
+			hash = crc32(hash, (const Bytef *)item->name, (uInt)strlen(item->name) + 1);
 	}
 	return (uint32_t)hash;
 }

@@ -25,8 +25,9 @@ static const struct option_def run_table[] = {
 	{"scope", OPTION_LIST, "SCOPE", "observe: " SCOPE_ABOUT, FIELD(scope), 0, 0},
 	{"exclude", OPTION_LIST, "SCOPE", "leave out, although it is inside a scope",
 	 FIELD(exclude), 0, 0},
-	{"include-self", OPTION_FLAG, NULL, "observe the sidecar's own process too",
-	 FIELD(include_self), 0, 0},
+	{"include-self", OPTION_FLAG, NULL,
+	 "observe the sidecar's own process too, and in a pod its container", FIELD(include_self),
+	 0, 0},
 	{"collector", OPTION_TEXT, "HOST[:PORT]",
 	 "stream to this collector, port 9717 unless given (default: print on stdout)",
 	 FIELD(collector), 0, 0},
@@ -185,8 +186,8 @@ static int plan_scope(struct run_plan *plan)
 	int err;
 
 	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, pod_uid, options->btf, options->proc,
-			    &plan->scope, &error);
+			    options->exclude.count, options->include_self, pod_uid, options->btf,
+			    options->proc, &plan->scope, &error);
 	if (!err)
 		return 0;
 	scope_refused(&error, options->btf, err);

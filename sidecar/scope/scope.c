@@ -78,6 +78,46 @@ static int default_resolve(struct resolver *resolver, struct scope *scope)
 	return 0;
 }
 
+struct own_container {
+	struct cgroup_ref ref;
+	uint64_t start_time; /* ours */
+	bool older;
+};
+
+static bool visit_older(void *context, const struct selfprobe_task *task)
+{
+	struct own_container *own = context;
+
+	own->older = task->start_time < own->start_time &&
+		     chain_find_id(&task->chains[own->ref.hierarchy], own->ref.id) >= 0;
+	return own->older;
+}
+
+/*
+ * What is started in the sidecar's container, such as its health check, is no work of the pod. Who was there before the
+ * sidecar is: it was put into an application's container. So is all where nothing tells where the container begins.
+ */
+static void own_exclude(struct resolver *resolver, struct scope *scope)
+{
+	const struct scope_item *pod = &scope->items[0];
+	const uint16_t hierarchy = pod->entry.hierarchy;
+	const struct selfprobe_chain *chain = &resolver->self.chains[hierarchy];
+	const int index = chain_find_container(chain);
+	struct own_container own = {.start_time = resolver->self.start_time};
+
+	if (strcmp(pod->given, "pod") != 0 || scope->count == SCOPE_MAX)
+		return;
+	/* Another scope may be our container, or a part of it. */
+	if (scope->count > 1 && !scope->items[1].entry.exclude)
+		return;
+	if (index < 0 || index >= chain_find_id(chain, pod->entry.id))
+		return;
+	chain_ref(&resolver->self, hierarchy, (uint32_t)index, &own.ref);
+	if (tasks_each(resolver->tasks, resolver->seen, 0, visit_older, &own) || own.older)
+		return;
+	scope_add(scope, &own.ref, "container", true);
+}
+
 /* Includes first. */
 static int all_parse(struct resolver *resolver, const char *const *includes, size_t include_count,
 		     const char *const *excludes, size_t exclude_count,
@@ -99,8 +139,8 @@ static int all_parse(struct resolver *resolver, const char *const *includes, siz
 }
 
 int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
-		  size_t exclude_count, const char *pod_uid, const char *btf, const char *proc,
-		  struct scope *ret_scope, struct scope_error *ret_error)
+		  size_t exclude_count, bool include_self, const char *pod_uid, const char *btf,
+		  const char *proc, struct scope *ret_scope, struct scope_error *ret_error)
 {
 	struct resolver resolver = {.error = ret_error};
 	struct scope_value values[SCOPE_MAX];
@@ -126,6 +166,8 @@ int scope_resolve(const char *const *includes, size_t include_count, const char 
 			     &scope);
 	if (err)
 		goto out;
+	if (!include_self)
+		own_exclude(&resolver, &scope);
 	*ret_scope = scope;
 out:
 	resolver_done(&resolver);

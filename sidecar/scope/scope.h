@@ -37,13 +37,14 @@ struct scope_error {
 };
 
 /*
- * Resolves all values (`includes` may be empty: the default rule). `pod_uid` is k8s.pod.uid or
- * NULL; `btf` is the file of the kernel's types, NULL: its own; `proc` is the host's /proc, NULL: only our PID namespace is
- * seen. 0; -EINVAL: a wrong value (exit 2); -ENOENT: no such cgroup (exit 2); another -errno: the machine refuses (exit 1).
+ * Resolves all values (`includes` may be empty: the default rule). Where the pod is the scope, our container in it is left out
+ * if we are the first process there, unless `include_self`. `pod_uid` is k8s.pod.uid or NULL; `btf` is the file of the kernel's
+ * types, NULL: its own; `proc` is the host's /proc, NULL: only our PID namespace is seen. 0; -EINVAL: a wrong value (exit 2);
+ * -ENOENT: no such cgroup (exit 2); another -errno: the machine refuses (exit 1).
  */
 int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
-		  size_t exclude_count, const char *pod_uid, const char *btf, const char *proc,
-		  struct scope *ret_scope, struct scope_error *ret_error);
+		  size_t exclude_count, bool include_self, const char *pod_uid, const char *btf,
+		  const char *proc, struct scope *ret_scope, struct scope_error *ret_error);
 
 /* A process: its number in the /proc that is read, and in the initial PID namespace. */
 typedef void scope_visit(void *context, uint32_t pid, uint32_t tgid);

@@ -13,6 +13,7 @@ from harness.cgroup import mount_point
 HOSTS = ["--add-host", "app.test:192.0.2.7", "--add-host", "neighbour.test:192.0.2.9", "--add-host", "once.test:192.0.2.11"]
 NUMERIC = "4,0,0,0"  # AI_NUMERICHOST: no name server is asked
 SEEN = ("fork", "exec", "exit", "getaddrinfo")
+UID = "d1f5a2c4-0b7e-4c7a-9a53-0f6b1c2d3e4f"
 
 
 def cgroup_path(container):
@@ -115,6 +116,35 @@ def test_in_the_pid_namespace_of_another_container_it_observes_that_one(docker, 
         assert word not in text, f"{word} is the neighbour's"
     assert not side.kind("getaddrinfo", service="81")
     assert side.kind("syscalls", syscall="execve")
+
+
+def test_in_a_pod_it_observes_the_pod_without_its_own_container(docker, image, applications, watch, space):
+    options = ["--cgroup-parent", f"{space.cgroup}/kubepods/pod{UID}"]
+    app = docker.start(applications["musl"], "/app/lookups", "app.test", options=[*HOSTS, *options])
+    side, whole = (
+        watch(docker, image, *more, "--attribute", f"k8s.pod.uid={UID}", "--probe", "process,syscalls",
+              options=[*DOCKER_LINE, *options])
+        for more in ([], ["--include-self"])
+    )
+    assert_private(side.container)
+    pod, own = os.path.split(cgroup_path(side.container))
+    assert side.messages("ready")[0]["scope"] == f"pod({pod}) -container({pod}/{own})"
+    assert whole.messages("ready")[0]["scope"] == f"pod({pod})"
+    health = ["/ringside", "health"]
+    for one in (side, whole):
+        one.container.exec(*health)
+    last = app.exec("/app/gai", "--hints", NUMERIC, "call", "127.0.0.1")
+    assert last.returncode == 0
+    for one in (side, whole):
+        one.wait_for("exec", container=app.id, filename="/app/lookups")
+        record = one.wait_for("exec", container=app.id, filename="/app/gai")
+        one.wait_for("exit", pid=record["pid"])
+        one.stop()
+    assert whole.kind("exec", container=whole.container.id, argv=health)
+    # Each sees the other's container.
+    assert side.kind("exec", container=whole.container.id, argv=health)
+    assert side.kind("syscalls", container=whole.container.id)
+    assert not [record for record in side.records if record.get("container") == side.container.id]
 
 
 def test_by_its_id_it_observes_a_container_from_the_hosts_pid_namespace(docker, image, applications, watch):

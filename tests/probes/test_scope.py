@@ -9,6 +9,7 @@ import pytest
 
 from harness import until
 from harness.scopes import *  # the fixtures and helpers
+from harness.sidecar import Sidecar
 
 
 # ---------------------------------------------------------------- paths
@@ -193,6 +194,28 @@ def test_pod_is_found_by_its_uid_and_never_by_levels(check, named):
     refused(check(scope="pod", before=alone(named("box"))), "no pod")
 
 
+def test_in_a_pod_our_own_container_is_left_out_and_nothing_else(check, named):
+    def left_out(leaf, *scope, more=(), below=()):
+        answer = check(*more, scope=scope, before=[*alone(leaf), *below])
+        return [(line["name"], line["cgroup_id"]) for line in answer.lines_of("scope") if line["exclude"]]
+
+    pod = named(f"kubepods-burstable-pod{UID.replace('-', '_')}.slice")
+    container = Cgroup(f"cri-containerd-{ID_A}.scope", pod)
+    leaf = Cgroup("init", container)
+    for scope in ([], ["pod"]):
+        assert left_out(leaf, *scope) == [("container", container.id)]
+    assert left_out(leaf, "pod", more=["--exclude", "self"]) == [("self", leaf.id), ("container", container.id)]
+    assert left_out(leaf, "pod", more=["--exclude", "container"]) == [("container", container.id)]
+    # Another program was there first: the container is not the sidecar's.
+    assert not left_out(leaf, "pod", below=["sh", "-c", '"$@"; exit $?', "sh"])
+    # A part of it is asked for.
+    assert not left_out(leaf, "pod", "self")
+    # No pod is asked for, the pod is in the container, or nothing tells where the container begins.
+    assert not left_out(leaf, f"id:{pod.id}")
+    assert not left_out(Cgroup(f"kubepods-pod{UID.replace('-', '_')}.slice", container), "pod")
+    assert not left_out(Cgroup("init", pod), "pod")
+
+
 def test_host_is_v2_while_a_process_is_below_its_root(check, new_cgroup, sleeper):
     sleeper(new_cgroup("host"))
     line = check(scope="host").line("scope")
@@ -221,11 +244,26 @@ def test_the_agent_id_tells_cgroups_apart_that_are_named_alike_and_stays(sidecar
     assert agent() != before
 
 
+def test_the_agent_id_of_a_pod_stays_when_the_sidecars_container_starts_again(binary, named):
+    pod = named(f"kubepods-pod{UID.replace('-', '_')}.slice")
+    ready = []
+    for identity in (ID_A, ID_B):
+        container = Cgroup(f"cri-containerd-{identity}.scope", pod)
+        side = Sidecar(binary, scope=["pod"], probe="process", before=alone(container))
+        try:
+            ready.append(side.wait_ready())
+        finally:
+            container.remove()
+            side.kill()
+        assert f"-container({v2_path(container)})" in ready[-1]["scope"]
+    assert ready[0]["agent"] == ready[1]["agent"]
+
+
 # ---------------------------------------------------------------- the default
 
 
 def default_given(answer):
-    line = answer.line("scope")
+    line = chosen(answer)
     assert "by default" in line["why"]
     return line["name"]
 

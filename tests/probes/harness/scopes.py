@@ -156,8 +156,14 @@ def level_of(path):
     return len([part for part in path.split("/") if part])
 
 
+def chosen(answer):
+    """The one line of what is observed."""
+    (line,) = [line for line in answer.lines_of("scope") if not line["exclude"]]
+    return line
+
+
 def expect(answer, cgroup, hierarchy="v2"):
-    line = answer.line("scope")
+    line = chosen(answer)
     assert answer.code == 0, f"{answer.lines}\n{answer.stderr}"
     assert (line["state"], line["cgroup_id"], line["hierarchy"]) == ("ok", cgroup.id, hierarchy)
     return line
