@@ -22,10 +22,9 @@ enum notice_of {
 };
 
 struct image_notice {
-	__u32 of;   /* enum notice_of */
-	__u32 tgid; /* initial PID namespace */
-	__u32 pid,
-		parent; /* as the sidecar's /proc, or that of --proc, shows them; 0: it does not */
+	__u32 of;	   /* enum notice_of */
+	__u32 tgid;	   /* initial PID namespace */
+	__u32 pid, parent; /* in the /proc that the sidecar reads; 0: not shown there */
 	__u32 path_length; /* 0: not known */
 	__u32 reserved;
 	__u64 time_ns;	  /* since when the process, in scope, has it; CLOCK_BOOTTIME */

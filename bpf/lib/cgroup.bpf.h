@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The cgroup of a task, its id, level, ancestors and names, read by CO-RE: good
- * in tp_btf, raw_tp, kprobe, uprobe and iterator programs alike. The kernel sees through cgroup namespaces, so the answers are the same from inside a container. A
- * NULL cgroup reads as id 0, level 0 and no names; ids are never 0. Include event.h first.
+ * The cgroup of a task, its id, level, ancestors and names, read by CO-RE: good in tp_btf, raw_tp,
+ * kprobe, uprobe and iterator programs alike. The kernel sees through cgroup namespaces, so the
+ * answers are the same from inside a container. A NULL cgroup reads as id 0, level 0 and no names;
+ * ids are never 0. Include event.h first.
  */
 #ifndef RINGSIDE_CGROUP_BPF_H
 #define RINGSIDE_CGROUP_BPF_H

@@ -20,12 +20,9 @@ static __always_inline bool loads_are_free(void)
 	return false;
 }
 
-static __always_inline __u64 load_word(const void *address)
+static __always_inline __u64 load_cast(const void *address)
 {
-	__u64 word = 0;
-
-	bpf_probe_read_kernel(&word, sizeof(word), address);
-	return word;
+	return 0;
 }
 #else
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
@@ -40,19 +37,24 @@ static __always_inline bool loads_are_free(void)
 	return bpf_ksym_exists(bpf_rdonly_cast);
 }
 
+static __always_inline __u64 load_cast(const void *address)
+{
+	const struct timespec64___word *cast =
+		bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct timespec64___word));
+
+	return cast->tv_sec;
+}
+#endif
+
 static __always_inline __u64 load_word(const void *address)
 {
-	const struct timespec64___word *cast;
 	__u64 word = 0;
 
-	if (loads_are_free()) {
-		cast = bpf_rdonly_cast(address, bpf_core_type_id_kernel(struct timespec64___word));
-		return cast->tv_sec;
-	}
+	if (loads_are_free())
+		return load_cast(address);
 	bpf_probe_read_kernel(&word, sizeof(word), address);
 	return word;
 }
-#endif
 
 #define LOAD(type, object, field)                                                                  \
 	((typeof(((type *)0)->field))load_word((const void *)(object) +                            \

@@ -116,7 +116,6 @@ static int parse(int argc, char **argv, struct collect_options *options, struct 
 		return err > 0 ? 1 : 2;
 	if (parse_own("--listen", options->listen, &collect->address))
 		return 2;
-	collect->metrics_wanted = options->metrics;
 	if (options->metrics && parse_own("--metrics", options->metrics, &collect->metrics_address))
 		return 2;
 	if (parse_format(options->format, &collect->format)) {
@@ -293,12 +292,13 @@ static int open_listener(const char *what, const struct address *address, bool a
 }
 
 /* 0, or -errno (logged). */
-static int open_listeners(struct collect *collect, bool anywhere)
+static int open_listeners(struct collect *collect, const struct collect_options *options)
 {
+	const bool anywhere = collect->tls || options->trust.insecure;
 	int fd = open_listener("listen", &collect->address, anywhere, &collect->listening);
 	int err = fd < 0 ? fd : watch_fd(collect, &collect->listen_watch, fd, listener_ready);
 
-	if (err || !collect->metrics_wanted)
+	if (err || !options->metrics)
 		return err;
 	fd = open_listener("metrics", &collect->metrics_address, true, &collect->metrics_listening);
 	return fd < 0 ? fd : collect_metrics_open(collect, fd);
@@ -332,7 +332,7 @@ static int collect_open(struct collect *collect, const struct collect_options *o
 	if (err)
 		goto out;
 	raise_open_files();
-	err = open_listeners(collect, collect->tls || options->trust.insecure);
+	err = open_listeners(collect, options);
 	if (err)
 		return err;
 	open_health(collect);

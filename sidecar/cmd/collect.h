@@ -33,9 +33,8 @@ struct collect_totals {
 struct collect {
 	struct address address;		   /* asked for */
 	struct sockaddr_storage listening; /* in fact */
-	struct address metrics_address;	   /* asked for, if `metrics_wanted` */
+	struct address metrics_address;	   /* where it was asked for */
 	struct sockaddr_storage metrics_listening;
-	bool metrics_wanted;
 	enum row_format format;
 	struct tls *tls;       /* NULL: plain */
 	struct tokens *tokens; /* NULL: none is asked for */

@@ -40,10 +40,8 @@ static const struct option_def inject_options[] = {
 	 offsetof(struct inject_config, insecure), 0, 0},
 	{"process-access", OPTION_TEXT, "HOW",
 	 "how the sidecar reaches the other containers' files, so that their lookups are seen. "
-	 "share: "
-	 "they share a PID namespace; hostProc: they stay apart, and the sidecar has the node's "
-	 "/proc, "
-	 "mounted; none: they stay apart, and lookups are not seen (default share)",
+	 "share: they share a PID namespace; hostProc: they stay apart, and the sidecar has the "
+	 "node's /proc, mounted; none: they stay apart, and lookups are not seen (default share)",
 	 offsetof(struct inject_config, process_access), 0, 0},
 	{"remove", OPTION_FLAG, NULL, "take the sidecar out again",
 	 offsetof(struct inject_config, remove), 0, 0},

@@ -103,3 +103,16 @@ bool place_set(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, yyj
 	return yyjson_mut_obj_get(object, key) ? yyjson_mut_obj_replace(object, name, value)
 					       : yyjson_mut_obj_add(object, name, value);
 }
+
+bool place_set_all(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *members)
+{
+	yyjson_val *key, *value;
+	size_t i, count;
+
+	yyjson_obj_foreach(members, i, count, key, value)
+	{
+		if (!place_set(doc, object, yyjson_get_str(key), yyjson_val_mut_copy(doc, value)))
+			return false;
+	}
+	return true;
+}

@@ -207,16 +207,11 @@ static yyjson_mut_val *make(struct work *work, const struct place *object, const
 
 static bool set_access(struct work *work, struct pod *pod)
 {
-	yyjson_val *access = sidecar_access(work), *volume, *key, *value;
+	yyjson_val *access = sidecar_access(work), *volume;
 	yyjson_mut_doc *doc = work->doc;
-	size_t i, count;
 
-	yyjson_obj_foreach(yyjson_obj_get(access, "spec"), i, count, key, value)
-	{
-		if (!place_set(doc, pod->spec.value, yyjson_get_str(key),
-			       yyjson_val_mut_copy(doc, value)))
-			return false;
-	}
+	if (!place_set_all(doc, pod->spec.value, yyjson_obj_get(access, "spec")))
+		return false;
 	volume = yyjson_obj_get(access, "volume");
 	return !volume ||
 	       (make(work, &pod->spec, "volumes", &pod->volumes, yyjson_mut_arr(doc)) &&

@@ -56,16 +56,10 @@ static bool apply_change(struct work *work, yyjson_mut_val *container)
 {
 	const struct inject_change *change = work->change;
 	const char *repository = yyjson_mut_get_str(yyjson_mut_obj_get(container, "image"));
-	yyjson_val *key, *value;
-	size_t i, count;
 	char image[128];
 
-	yyjson_obj_foreach(yyjson_obj_get(sidecar_access(work), "container"), i, count, key, value)
-	{
-		if (!place_set(work->doc, container, yyjson_get_str(key),
-			       yyjson_val_mut_copy(work->doc, value)))
-			return false;
-	}
+	if (!place_set_all(work->doc, container, yyjson_obj_get(sidecar_access(work), "container")))
+		return false;
 	snprintf(image, sizeof(image), "%s:" RINGSIDE_VERSION, repository);
 	if (!place_set(work->doc, container, "image",
 		       yyjson_mut_strcpy(work->doc, change->image ? change->image : image)))

@@ -44,6 +44,8 @@ int place_want_list(struct work *work, const struct place *place);
 
 /* Sets a member in its place, or at the object's end. False: no memory. `key` is copied. */
 bool place_set(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, yyjson_mut_val *value);
+/* The same for copies of all members of an object; NULL: it has none. */
+bool place_set_all(yyjson_mut_doc *doc, yyjson_mut_val *object, yyjson_val *members);
 
 /* The built-in sidecar.json; NULL: no memory. The caller frees it. */
 yyjson_doc *sidecar_read(void);

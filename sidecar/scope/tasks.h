@@ -17,7 +17,7 @@ enum tasks_of { TASKS_OURS, TASKS_HOST };
 
 /*
  * Loads the programs, by the types in the file `btf` (NULL: the kernel's own). Where the kernel has no types of its own, or
- * refuses the iterator, processes are found by walks along the kernel's list: one for each. So they are for TASKS_HOST, which
+ * refuses the iterator, processes are found by walks along the kernel's list. So they are for TASKS_HOST, which
  * is asked for in `most`: the iterator shows our PID namespace alone.
  */
 int tasks_open(const char *btf, enum tasks_of most, struct tasks **ret_tasks);
