@@ -93,8 +93,8 @@ def sidecar(binary, cgroup):
 
     started = []
 
-    def start(*args, probe=None, scope=None, ready=True):
-        started.append(Sidecar(binary, args, probe, scope or [f"cgroup:{cgroup.path}"]))
+    def start(*args, probe=None, scope=None, ready=True, env=None):
+        started.append(Sidecar(binary, args, probe, scope or [f"cgroup:{cgroup.path}"], env=env))
         if ready:
             started[-1].wait_ready()
         return started[-1]

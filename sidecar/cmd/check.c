@@ -57,6 +57,7 @@ static const struct option_def table[] = {
 	{"tls-ca", OPTION_TEXT, "PEM", "as for run", FIELD(trust.ca), 0, 0},
 	{"tls-cert", OPTION_TEXT, "PEM", "as for run", FIELD(trust.cert), 0, 0},
 	{"tls-key", OPTION_TEXT, "PEM", "as for run", FIELD(trust.key), 0, 0},
+	{"token", OPTION_TEXT, "TOKEN", "as for run", FIELD(trust.token), 0, 0},
 	{"token-file", OPTION_TEXT, "FILE", "as for run", FIELD(trust.token_file), 0, 0},
 	{"insecure", OPTION_FLAG, NULL, "as for run", FIELD(trust.insecure), 0, 0},
 	{"format", OPTION_ARGUMENT, "FORMAT", "table or json: an object a line (default table)",

@@ -34,6 +34,10 @@ static const struct option_def run_table[] = {
 	{"tls-ca", OPTION_TEXT, "PEM", TRUST_CA_ABOUT, FIELD(trust.ca), 0, 0},
 	{"tls-cert", OPTION_TEXT, "PEM", TRUST_CERT_ABOUT, FIELD(trust.cert), 0, 0},
 	{"tls-key", OPTION_TEXT, "PEM", TRUST_KEY_ABOUT, FIELD(trust.key), 0, 0},
+	{"token", OPTION_TEXT, "TOKEN",
+	 "show the collector this token; meant for RINGSIDE_TOKEN in the environment, from a "
+	 "Kubernetes secret, say: a command line is seen by all",
+	 FIELD(trust.token), 0, 0},
 	{"token-file", OPTION_TEXT, "FILE", "show the collector the token that this file holds",
 	 FIELD(trust.token_file), 0, 0},
 	{"insecure", OPTION_FLAG, NULL, "plain TCP to a collector beyond loopback",

@@ -67,20 +67,27 @@ static int open_tls(const struct tls_config *config, struct tls **ret_tls)
 	return 2;
 }
 
-static int read_token(const char *file, bool tls, char ret_token[static TOKEN_MAX + 1])
+/* The token itself is never logged. */
+static int read_token(const struct trust_options *options, bool tls,
+		      char ret_token[static TOKEN_MAX + 1])
 {
+	const char *option = options->token ? "--token" : "--token-file";
 	int err;
 
+	if (options->token && options->token_file)
+		return contradiction("--token", "--token-file gives one too",
+				     "leave one of the two out");
 	if (!tls)
-		return contradiction("--token-file", "a token in the clear is no secret",
-				     "give --tls-ca");
-	err = token_read(file, ret_token);
+		return contradiction(option, "a token in the clear is no secret", "give --tls-ca");
+	err = options->token ? token_parse(options->token, ret_token)
+			     : token_read(options->token_file, ret_token);
 	if (!err)
 		return 0;
-	return choice_wrong("--token-file", file,
+	return choice_wrong(option, options->token_file,
 			    err == -EINVAL ? "it holds more or less than a word of 16 to 256 bytes"
 					   : strerror(-err),
-			    "give a file that holds the token alone");
+			    options->token ? "give the token alone"
+					   : "give a file that holds the token alone");
 }
 
 int trust_agent(const struct trust_options *options, const struct address *collector,
@@ -104,8 +111,8 @@ int trust_agent(const struct trust_options *options, const struct address *colle
 	if (!tls && options->cert)
 		return contradiction("--tls-cert", "the stream would go in the clear",
 				     "give --tls-ca, or leave it out");
-	if (options->token_file)
-		err = read_token(options->token_file, tls, ret_token);
+	if (options->token || options->token_file)
+		err = read_token(options, tls, ret_token);
 	if (!err && tls && !options->ca && access(TRUST_CA, F_OK))
 		return contradiction("--collector",
 				     "beyond loopback the stream needs TLS, and the machine's "

@@ -23,7 +23,7 @@ struct tls;
 #define TRUST_KEY_ABOUT "the certificate's private key; a file or the PEM itself"
 
 struct trust_options {
-	const char *ca, *cert, *key, *token_file;
+	const char *ca, *cert, *key, *token, *token_file;
 	const char *client_ca; /* of collect */
 	bool insecure;
 };

@@ -34,8 +34,8 @@ struct sender_config {
 	struct address collector;  /* from address_parse */
 	bool anywhere;		   /* not only to loopback: by TLS, or allowed in the clear */
 	const struct net *net;	   /* plain or TLS */
-	const char *token_file;	   /* NULL: none; read again at each connection */
-	char token[TOKEN_MAX + 1]; /* as it was read first */
+	const char *token_file;	   /* read again at each connection; NULL: the token stays */
+	char token[TOKEN_MAX + 1]; /* as it was read first; empty: none */
 	/* Template: the sender fills in the stream positions and clocks. */
 	struct session_hello hello;
 	struct sender_feed feed;

@@ -50,29 +50,27 @@ static void forget(struct buf *text)
 	buf_done(text);
 }
 
+int token_parse(const char *text, char ret_token[static TOKEN_MAX + 1])
+{
+	const char *word = text + strspn(text, BLANKS "\n");
+	const size_t length = strcspn(word, BLANKS "\n");
+	const char *rest = word + length;
+
+	if (length < TOKEN_MIN || length > TOKEN_MAX || rest[strspn(rest, BLANKS "\n")])
+		return -EINVAL;
+	snprintf(ret_token, TOKEN_MAX + 1, "%.*s", (int)length, word);
+	return 0;
+}
+
 int token_read(const char *path, char ret_token[static TOKEN_MAX + 1])
 {
 	struct buf text;
-	const char *word, *rest;
-	size_t length;
-	int err;
+	int err = read_text(path, &text);
 
-	err = read_text(path, &text);
-	if (err == -EILSEQ)
-		err = -EINVAL;
-	if (err)
-		goto out;
-	word = (const char *)buf_head(&text);
-	word += strspn(word, BLANKS "\n");
-	length = strcspn(word, BLANKS "\n");
-	rest = word + length;
-	if (length < TOKEN_MIN || length > TOKEN_MAX || rest[strspn(rest, BLANKS "\n")])
-		err = -EINVAL;
-	else
-		snprintf(ret_token, TOKEN_MAX + 1, "%.*s", (int)length, word);
-out:
+	if (!err)
+		err = token_parse((const char *)buf_head(&text), ret_token);
 	forget(&text);
-	return err;
+	return err == -EILSEQ ? -EINVAL : err;
 }
 
 static void rules_free(struct rule *rules)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tokens: a secret in a file that the sidecar shows, and the collector's list of who may show which. The list has one rule a
+ * Tokens: a secret that the sidecar shows, and the collector's list of who may show which. The list has one rule a
  * line, its words parted by blanks; `#` begins a comment:
  *
  *   TOKEN AGENT [ATTRIBUTE]...
@@ -20,10 +20,9 @@
 struct session_frame;
 struct tokens;
 
-/*
- * The one word that the sidecar's file holds. 0; -EINVAL: it is not one word of TOKEN_MIN to TOKEN_MAX bytes; another
- * -errno.
- */
+/* The one word of a text. 0; -EINVAL: it is not one word of TOKEN_MIN to TOKEN_MAX bytes. */
+int token_parse(const char *text, char ret_token[static TOKEN_MAX + 1]);
+/* The same of what the sidecar's file holds; or another -errno. */
 int token_read(const char *path, char ret_token[static TOKEN_MAX + 1]);
 
 /* Reads the collector's list, whose path is borrowed. 0, or -errno with ret_why (text of `size` bytes). */

@@ -8,6 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+from certificates import Authority  # noqa: E402
 from stream import Agent, Collector  # noqa: E402
 
 
@@ -37,3 +38,25 @@ def agent():
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def server(authority):
+    return authority.sign("server", "DNS:localhost", "IP:127.0.0.1")
+
+
+@pytest.fixture
+def run_to(binary, cgroup, sidecar):
+    """A function that starts `ringside run` towards a collector on loopback."""
+
+    def start(collector, *options, host="127.0.0.1", env=None):
+        side = sidecar("--collector", f"{host}:{collector.address[1]}", *options, probe="process", env=env)
+        side.accounted = False  # the records are elsewhere
+        return side
+
+    return start

@@ -51,6 +51,11 @@ def wait_for(condition, what, patience=PATIENCE):
         time.sleep(0.01)
 
 
+def hears(side, *parts):
+    """Waits for a line of the sidecar's that holds these."""
+    side.wait(lambda: any(all(part in line for part in parts) for line in side.errors), f"{parts} on stderr")
+
+
 def frame_bytes(frame):
     out = io.BytesIO()
     delimited.serialize_length_prefixed(frame, out)

@@ -12,34 +12,7 @@ import time
 import pytest
 
 from certificates import Authority
-from stream import Agent, Closed, frame_bytes, pb, wait_for, writes
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def server(authority):
-    return authority.sign("server", "DNS:localhost", "IP:127.0.0.1")
-
-
-@pytest.fixture
-def run_to(binary, cgroup, sidecar):
-    """A function that starts `ringside run` towards a collector on loopback."""
-
-    def start(collector, *options, host="127.0.0.1"):
-        side = sidecar("--collector", f"{host}:{collector.address[1]}", *options, probe="process")
-        side.accounted = False  # the records are elsewhere
-        return side
-
-    return start
-
-
-def hears(side, *parts):
-    """Waits for a line of the sidecar's that holds these."""
-    side.wait(lambda: any(all(part in line for part in parts) for line in side.errors), f"{parts} on stderr")
+from stream import Agent, frame_bytes, hears, wait_for, writes
 
 
 def test_a_stock_reader_speaks_tls_1_3_with_the_collector(collector, agent, authority, server):
@@ -350,59 +323,6 @@ def test_beyond_loopback_without_authorities_the_call_is_refused(binary, beyond)
     assert "--tls-ca" in done.stderr and "--insecure" in done.stderr
 
 
-TOKEN, OTHER = "a-token-of-some-length", "another-token-of-some-length"
-
-
-@pytest.fixture
-def tokens(tmp_path):
-    path = tmp_path / "tokens"
-    path.write_text(f"# who may\n{TOKEN} shop-* host.name=* k8s.namespace.name=shop\n")
-    return path
-
-
-def token_file(directory, text):
-    path = directory / f"token-{len(text)}"
-    path.write_text(text + "\n")
-    return path
-
-
-def test_tokens_are_asked_for_inside_tls(collector, run_to, authority, server, tokens, tmp_path):
-    c = collector(*server.options(), "--token-file", str(tokens))
-    tls = ["--tls-ca", authority.cert]
-    right = ["--token-file", token_file(tmp_path, TOKEN)]
-    wrong = ["--token-file", token_file(tmp_path, OTHER)]
-    hears(run_to(c, *tls, *right, "--agent-id", "shop-1", "--attribute", "k8s.namespace.name=shop"), "collector connected")
-    hears(run_to(c, *tls, *wrong, "--agent-id", "shop-2"), "refused the session", "token is not known")
-    hears(run_to(c, *tls, "--agent-id", "shop-3"), "refused the session", "no token came")
-    hears(run_to(c, *tls, *right, "--agent-id", "bank-1"), "refused the session", "not for this agent id")
-    hears(run_to(c, *tls, *right, "--agent-id", "shop-4", "--attribute", "k8s.namespace.name=bank"), "refused the session",
-          "attributes")
-    assert sum("agent connected" in line for line in c.log) == 1
-    assert not any(secret in line for secret in (TOKEN, OTHER) for line in c.log)
-
-
-def test_new_tokens_are_taken_and_a_broken_list_is_not(collector, agent, authority, server, tokens):
-    c = collector(*server.options(), "--token-file", str(tokens))
-
-    def welcome(token):
-        one = agent(c, b"shop-9", tls=authority.context(), hello=False)
-        one.send(one.hello(token=token.encode()))
-        try:
-            one.expect("welcome")
-            return True
-        except (AssertionError, Closed):
-            return False
-        finally:
-            one.close()
-
-    assert welcome(TOKEN) and not welcome(OTHER)
-    tokens.write_text("nonsense\n")
-    wait_for(lambda: welcome(TOKEN) and any("cannot take the new tokens" in line for line in c.log), "the line", 30)
-    tokens.write_text(f"{OTHER} *\n")
-    wait_for(lambda: welcome(OTHER), "the new token", 30)
-    assert not welcome(TOKEN)
-
-
 def test_pems_come_by_value_in_the_environment(collector, binary, cgroup, authority, server):
     c = collector(env={"RINGSIDE_TLS_CERT": server.cert.read_text(), "RINGSIDE_TLS_KEY": "\n" + server.key.read_text()})
     side = subprocess.Popen([binary, "run", "--scope", f"cgroup:{cgroup.path}", "--collector", "127.0.0.1:%d" % c.address[1]],
@@ -416,7 +336,7 @@ def test_pems_come_by_value_in_the_environment(collector, binary, cgroup, author
 
 WRONG_CALLS = {
     "run: a file that is not there": (["run", "--collector", "127.0.0.1", "--tls-ca", "/nonexistent"], "--tls-ca", "/nonexistent"),
-    "run: no PEM": (["run", "--collector", "127.0.0.1", "--tls-ca", "{tokens}"], "--tls-ca", "no certificate"),
+    "run: no PEM": (["run", "--collector", "127.0.0.1", "--tls-ca", "{text}"], "--tls-ca", "no certificate"),
     "run: certificate without key": (["run", "--collector", "127.0.0.1", "--tls-ca", "{ca}", "--tls-cert", "{cert}"], "--tls-cert",
                                      "--tls-key"),
     "run: another's key": (["run", "--collector", "127.0.0.1", "--tls-ca", "{ca}", "--tls-cert", "{cert}", "--tls-key", "{cakey}"],
@@ -424,15 +344,8 @@ WRONG_CALLS = {
     "run: a certificate for a plain stream": (["run", "--collector", "127.0.0.1", "--tls-cert", "{cert}", "--tls-key", "{key}"],
                                               "--tls-cert", "--tls-ca"),
     "run: insecure and an authority": (["run", "--collector", "10.0.0.1", "--tls-ca", "{ca}", "--insecure"], "--insecure", "--tls-ca"),
-    "run: a token in the clear": (["run", "--collector", "10.0.0.1", "--insecure", "--token-file", "{tokens}"], "--token-file",
-                                  "--tls-ca"),
-    "run: a token on plain loopback": (["run", "--collector", "127.0.0.1", "--token-file", "{tokens}"], "--token-file", "--tls-ca"),
-    "run: no token": (["run", "--collector", "127.0.0.1", "--tls-ca", "{ca}", "--token-file", "{tokens}"], "--token-file", "16 to 256"),
     "collect: key without certificate": (["collect", "--tls-key", "{key}"], "--tls-key", "--tls-cert"),
     "collect: client certificates in the clear": (["collect", "--tls-client-ca", "{ca}"], "--tls-client-ca", "--tls-cert"),
-    "collect: tokens in the clear": (["collect", "--token-file", "{tokens}"], "--token-file", "--tls-cert"),
-    "collect: a list that is none": (["collect", "--tls-cert", "{cert}", "--tls-key", "{key}", "--token-file", "{ca}"],
-                                     "--token-file", "line 1"),
     "collect: beyond loopback in the clear": (["collect", "--listen", "0.0.0.0:0"], "--listen", "--tls-cert"),
     "collect: insecure and a certificate": (["collect", "--tls-cert", "{cert}", "--tls-key", "{key}", "--insecure"], "--insecure",
                                             "--tls-cert"),
@@ -440,8 +353,10 @@ WRONG_CALLS = {
 
 
 @pytest.mark.parametrize("call, option, part", WRONG_CALLS.values(), ids=WRONG_CALLS.keys())
-def test_a_wrong_call_is_one_line_with_the_option_and_exit_2(binary, authority, server, tokens, call, option, part):
-    files = {"ca": authority.cert, "cakey": authority.key, "cert": server.cert, "key": server.key, "tokens": tokens}
+def test_a_wrong_call_is_one_line_with_the_option_and_exit_2(binary, authority, server, tmp_path, call, option, part):
+    text = tmp_path / "text"
+    text.write_text("no PEM\n")
+    files = {"ca": authority.cert, "cakey": authority.key, "cert": server.cert, "key": server.key, "text": text}
     done = subprocess.run([binary, *(word.format(**files) for word in call)], capture_output=True, text=True, timeout=20)
     assert done.returncode == 2, done.stderr
     assert done.stderr.count("\n") == 1

@@ -19,7 +19,7 @@ PIPE_BYTES = 1 << 20
 
 
 class Sidecar(Transcript):
-    def __init__(self, binary, args=(), probe=None, scope=(), before=()):
+    def __init__(self, binary, args=(), probe=None, scope=(), before=(), env=None):
         command = [*before, str(binary), "run"]
         for one in scope:
             command += ["--scope", one]
@@ -32,7 +32,7 @@ class Sidecar(Transcript):
             command += ["--transport", os.environ["TEST_TRANSPORT"]]
         if "TEST_BTF" in os.environ and "--btf" not in args:  # see test_btf.py
             command = [*WITHOUT_BTF, *command, "--btf", os.environ["TEST_BTF"]]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("RINGSIDE_")} | (env or {})
         self.command = command
         self._records = []
         self._unread = collections.deque()  # what the thread took from the pipe; parsed when somebody asks
