@@ -126,7 +126,8 @@ struct cgroup_key {
 	__u64 hierarchy;
 };
 
-#define SCOPE_MAX 16
+#define SCOPE_VALUES 16
+#define SCOPE_MAX    (SCOPE_VALUES + 1) /* in a pod the sidecar's own container is left out too */
 /* One --scope or --exclude: a cgroup and all below it. */
 struct scope_entry {
 	__u64 id;

@@ -105,7 +105,7 @@ static void own_exclude(struct resolver *resolver, struct scope *scope)
 	const int index = chain_find_container(chain);
 	struct own_container own = {.start_time = resolver->self.start_time};
 
-	if (strcmp(pod->given, "pod") != 0 || scope->count == SCOPE_MAX)
+	if (strcmp(pod->given, "pod") != 0)
 		return;
 	/* Another scope may be our container, or a part of it. */
 	if (scope->count > 1 && !scope->items[1].entry.exclude)
@@ -126,10 +126,10 @@ static int all_parse(struct resolver *resolver, const char *const *includes, siz
 	int err;
 
 	/* The default rule adds one. */
-	if (include_count + exclude_count + !include_count > SCOPE_MAX)
-		return resolver_refuse(resolver, -EINVAL,
-				       "name a cgroup that holds several of them",
-				       "more than %d values of --scope and --exclude", SCOPE_MAX);
+	if (include_count + exclude_count + !include_count > SCOPE_VALUES)
+		return resolver_refuse(
+			resolver, -EINVAL, "name a cgroup that holds several of them",
+			"more than %d values of --scope and --exclude", SCOPE_VALUES);
 	resolver->option = "--scope";
 	err = values_parse(resolver, includes, include_count, ret_values);
 	if (err)
@@ -143,7 +143,7 @@ int scope_resolve(const char *const *includes, size_t include_count, const char 
 		  const char *proc, struct scope *ret_scope, struct scope_error *ret_error)
 {
 	struct resolver resolver = {.error = ret_error};
-	struct scope_value values[SCOPE_MAX];
+	struct scope_value values[SCOPE_VALUES];
 	struct scope scope = {};
 	int err;
 

@@ -216,6 +216,23 @@ def test_in_a_pod_our_own_container_is_left_out_and_nothing_else(check, named):
     assert not left_out(Cgroup("init", pod), "pod")
 
 
+def test_our_own_container_is_left_out_beside_as_many_values_as_are_allowed(binary, named, run):
+    pod = named(f"kubepods-burstable-pod{UID.replace('-', '_')}.slice")
+    own, other = Cgroup(f"cri-containerd-{ID_A}.scope", pod), Cgroup(f"cri-containerd-{ID_B}.scope", pod)
+    others = [Cgroup(f"without-{number}", pod) for number in range(15)]
+    exclude = [part for cgroup in others for part in ("--exclude", f"id:{cgroup.id}")]
+    side = Sidecar(binary, exclude, probe="process", scope=["pod"], before=joined(own))
+    try:
+        assert side.wait_ready()["scope"].endswith(f" -container({v2_path(own)})")
+        for cgroup in (own, others[-1], other):
+            run("/bin/true", cgroup=cgroup).go().finish()
+        side.wait_for("exit", cgroup_id=other.id)
+        assert {record["cgroup_id"] for record in side.records} == {other.id}
+    finally:
+        own.remove()
+        side.kill()
+
+
 def test_host_is_v2_while_a_process_is_below_its_root(check, new_cgroup, sleeper):
     sleeper(new_cgroup("host"))
     line = check(scope="host").line("scope")
