@@ -186,7 +186,7 @@ def test_perf_counts_the_same(sidecar, run, cgroup, tmp_path, tracefs):
     tool = need("perf")
     side = sidecar(probe="syscalls")
     program = run("syscall_count", "--count", 4000, "--errors", 100, gate=True)
-    until(program._at_gate, "the workload to reach its gate")
+    until(program.at_gate, "the workload to reach its gate")
     perf = subprocess.Popen(
         [tool, "stat", "-x", ",", "-e", "raw_syscalls:sys_enter", "--filter", "id == 110 || id == 121", "-p",
          str(program.pid), "-o", str(tmp_path / "perf")],

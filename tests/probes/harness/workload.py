@@ -91,11 +91,12 @@ class Workload:
         self.pid = self.process.pid
 
     def open_gate(self, cgroup):
-        until(self._at_gate, f"{self.command} to reach its gate")
+        until(self.at_gate, f"{self.command} to reach its gate")
         cgroup.add(self.pid)
         return self.go()
 
-    def _at_gate(self):
+    def at_gate(self):
+        """Whether it waits for stdin."""
         assert self.process.poll() is None, self.process.stderr.read()
         return pathlib.Path(f"/proc/{self.pid}/syscall").read_text().startswith("0 0x0 ")
 
