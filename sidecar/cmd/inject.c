@@ -16,12 +16,14 @@
 #include "cmd/commands.h"
 #include "net/address.h"
 
-#define INPUT_MAX  (64u * 1024 * 1024)
-#define PEM_MAX	   (256u * 1024) /* an environment variable is no place for more */
-#define READ_BYTES (64u * 1024)
+#define INPUT_MAX	(64u * 1024 * 1024)
+#define PEM_MAX		(256u * 1024) /* an environment variable is no place for more */
+#define READ_BYTES	(64u * 1024)
+#define SECRET_NAME_MAX 253
 
 struct inject_config {
-	const char *image, *collector, *tls_ca, *process_access;
+	const char *image, *collector, *process_access;
+	const char *tls_ca, *tls_client_secret, *token_secret;
 	bool insecure, remove;
 };
 
@@ -36,6 +38,13 @@ static const struct option_def inject_options[] = {
 	 "certificates (PEM) that the collector's must be signed by; their text goes into the pod "
 	 "(default: the image's)",
 	 offsetof(struct inject_config, tls_ca), 0, 0},
+	{"tls-client-secret", OPTION_TEXT, "NAME",
+	 "a secret of type kubernetes.io/tls in the pod's namespace: the certificate that the "
+	 "sidecar shows",
+	 offsetof(struct inject_config, tls_client_secret), 0, 0},
+	{"token-secret", OPTION_TEXT, "NAME",
+	 "a secret in the pod's namespace whose key token holds the token that the sidecar shows",
+	 offsetof(struct inject_config, token_secret), 0, 0},
 	{"insecure", OPTION_FLAG, NULL, "let the sidecar stream over plain TCP",
 	 offsetof(struct inject_config, insecure), 0, 0},
 	{"process-access", OPTION_TEXT, "HOW",
@@ -111,6 +120,42 @@ static void refuse(const char *file, const struct inject_trouble *trouble)
 		 trouble->todo, NULL);
 }
 
+/* What a secret may be called: words of small letters, digits and dashes, joined by dots. */
+static int choose_secret(const char *option, const char *name)
+{
+	const char *at = name;
+
+	if (!name)
+		return 0;
+	while (strlen(name) <= SECRET_NAME_MAX) {
+		const size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+		if (!length || *at == '-' || at[length - 1] == '-')
+			break;
+		at += length;
+		if (!*at)
+			return 0;
+		if (*at++ != '.')
+			break;
+	}
+	return choice_wrong(option, name, "no secret can be called so",
+			    "give small letters, digits, - and ., 253 at most");
+}
+
+static int choose_trust(const struct inject_config *config)
+{
+	const char *why = config->tls_ca	      ? "--tls-ca is given too"
+			  : config->tls_client_secret ? "--tls-client-secret is given too"
+			  : config->token_secret      ? "--token-secret is given too"
+						      : NULL;
+	int err;
+
+	if (config->insecure && why)
+		return choice_wrong("--insecure", "1", why, "leave one of the two out");
+	err = choose_secret("--tls-client-secret", config->tls_client_secret);
+	return err ? err : choose_secret("--token-secret", config->token_secret);
+}
+
 static int choose(const struct inject_config *config)
 {
 	struct address address;
@@ -125,10 +170,7 @@ static int choose(const struct inject_config *config)
 	if (config->process_access && !inject_knows_access(config->process_access))
 		return choice_wrong("--process-access", config->process_access, "no such way",
 				    "take share, hostProc or none");
-	if (config->tls_ca && config->insecure)
-		return choice_wrong("--insecure", "1", "--tls-ca is given too",
-				    "leave one of the two out");
-	return 0;
+	return choose_trust(config);
 }
 
 /* 0 or 2. `given` is what the text came from. */
@@ -213,6 +255,8 @@ int inject_main(int argc, char **argv)
 		.image = config.image,
 		.collector = config.collector,
 		.process_access = config.process_access,
+		.tls_client_secret = config.tls_client_secret,
+		.token_secret = config.token_secret,
 		.left_alone = left_alone,
 	};
 	err = read_ca(config.tls_ca, &pem, &change.tls_ca);

@@ -15,6 +15,8 @@ struct inject_change {
 	bool insecure;
 	const char *image, *collector, *process_access; /* NULL: as sidecar.json has it */
 	const char *tls_ca;				/* PEM, or NULL */
+	/* Names of secrets beside the pod, or NULL: one with tls.crt and tls.key, one with token. */
+	const char *tls_client_secret, *token_secret;
 	/* Called for each pod that is not changed; `object` is KIND/NAME. */
 	void (*left_alone)(const char *object, const char *why);
 };

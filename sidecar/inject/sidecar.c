@@ -52,6 +52,39 @@ static bool set_variable(yyjson_mut_doc *doc, yyjson_mut_val *container, const c
 	       yyjson_mut_obj_add_strcpy(doc, entry, "value", value);
 }
 
+/*
+ * A variable at the list's end that is filled from the secret. It is left out where that is not there: an observer must not
+ * keep a pod from starting.
+ */
+static bool add_reference(yyjson_mut_doc *doc, yyjson_mut_val *container, const char *name,
+			  const char *secret, const char *key)
+{
+	yyjson_mut_val *entry, *reference;
+
+	entry = yyjson_mut_arr_add_obj(doc, yyjson_mut_obj_get(container, "env"));
+	if (!entry || !yyjson_mut_obj_add_str(doc, entry, "name", name))
+		return false;
+	reference = yyjson_mut_obj_add_obj(doc, entry, "valueFrom");
+	reference = yyjson_mut_obj_add_obj(doc, reference, "secretKeyRef");
+	return reference && yyjson_mut_obj_add_str(doc, reference, "name", secret) &&
+	       yyjson_mut_obj_add_str(doc, reference, "key", key) &&
+	       yyjson_mut_obj_add_true(doc, reference, "optional");
+}
+
+static bool apply_trust(yyjson_mut_doc *doc, yyjson_mut_val *container,
+			const struct inject_change *change)
+{
+	const char *client = change->tls_client_secret, *token = change->token_secret;
+
+	return (!change->tls_ca ||
+		set_variable(doc, container, "RINGSIDE_TLS_CA", change->tls_ca)) &&
+	       (!change->insecure || set_variable(doc, container, "RINGSIDE_INSECURE", "1")) &&
+	       (!client ||
+		(add_reference(doc, container, "RINGSIDE_TLS_CERT", client, "tls.crt") &&
+		 add_reference(doc, container, "RINGSIDE_TLS_KEY", client, "tls.key"))) &&
+	       (!token || add_reference(doc, container, "RINGSIDE_TOKEN", token, "token"));
+}
+
 static bool apply_change(struct work *work, yyjson_mut_val *container)
 {
 	const struct inject_change *change = work->change;
@@ -67,10 +100,7 @@ static bool apply_change(struct work *work, yyjson_mut_val *container)
 	if (change->collector &&
 	    !set_variable(work->doc, container, "RINGSIDE_COLLECTOR", change->collector))
 		return false;
-	if (change->tls_ca &&
-	    !set_variable(work->doc, container, "RINGSIDE_TLS_CA", change->tls_ca))
-		return false;
-	return !change->insecure || set_variable(work->doc, container, "RINGSIDE_INSECURE", "1");
+	return apply_trust(work->doc, container, change);
 }
 
 /* 0, -EINVAL: another text than the pattern wants, -ENOMEM. */

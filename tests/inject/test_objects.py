@@ -40,6 +40,10 @@ def env_of(pod):
     return {entry["name"]: entry.get("value") for entry in pod["spec"]["initContainers"][0]["env"]}
 
 
+def reference(variable, secret, key):
+    return {"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key, "optional": True}}}
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind[1])
 def test_each_kind_gets_it_where_its_pod_is(binary, kind):
     before = read(write(wrap(kind, POD)))
@@ -74,6 +78,11 @@ def test_options_and_annotations_reach_the_container(binary, tmp_path):
     assert env_of(inject(binary, wrap(KINDS[0], POD), "--tls-ca", PEM))["RINGSIDE_TLS_CA"] == PEM
     insecure = env_of(inject(binary, wrap(KINDS[0], POD), "--insecure"))
     assert list(insecure.items())[-1] == ("RINGSIDE_INSECURE", "1") and "RINGSIDE_TLS_CA" not in insecure
+    given = inject(binary, wrap(KINDS[0], POD), "--token-secret", "a.b-c", "--tls-client-secret", "theirs", "--tls-ca", PEM)
+    *_, ca, cert, key, token = given["spec"]["initContainers"][0]["env"]
+    assert ca["name"] == "RINGSIDE_TLS_CA"
+    assert cert == reference("RINGSIDE_TLS_CERT", "theirs", "tls.crt") and key == reference("RINGSIDE_TLS_KEY", "theirs", "tls.key")
+    assert token == reference("RINGSIDE_TOKEN", "a.b-c", "token")
     annotations = {
         "ringside.io/image": "mine:3", "ringside.io/cpu": "1", "ringside.io/memory": "1Gi", "ringside.io/seccomp": "Unconfined",
     }  # fmt: skip
@@ -233,6 +242,10 @@ def test_remove_refuses_a_memory_that_is_none(binary, value):
         (["--image", "a b"], "--image"), (["--process-access", "all"], "--process-access"), (["--remove=1"], "--remove"),
         (["--insecure", "--tls-ca", PEM], "--insecure"), (["--tls-ca", "/dev/null"], "--tls-ca"), (["a", "b"], "value=b"),
         (["--tls-ca", PEM + PEM.replace("CERTIFICATE", "PRIVATE KEY")], "private key"),
+        (["--insecure", "--token-secret", "a"], "--token-secret is given too"),
+        (["--insecure", "--tls-client-secret", "a"], "--tls-client-secret is given too"),
+        *[([option, name], f"{option} ") for option in ("--token-secret", "--tls-client-secret")
+          for name in ("", "A", "a b", "-a", "a-", "a_b", ".a", "a.", "a..b", "a.-b", "a-.b", "é", "a\n", "a" * 254)],
     ],
 )  # fmt: skip
 def test_wrong_options_are_refused_by_name(binary, options, word):

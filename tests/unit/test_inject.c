@@ -19,7 +19,11 @@ static void left_alone(const char *object, const char *why)
 	left++;
 }
 
-static const struct inject_change put_in = {.left_alone = left_alone};
+static const struct inject_change put_in = {
+	.left_alone = left_alone,
+	.tls_client_secret = "theirs",
+	.token_secret = "mine",
+};
 static const struct inject_change take_out = {.left_alone = left_alone, .remove = true};
 
 /* Everything that this room reads, with numbers as nobody would keep them. */
