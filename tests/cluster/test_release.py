@@ -174,3 +174,18 @@ def test_by_host_proc_pods_get_the_volume_and_its_mount_as_inject_gives_them(clu
         assert by_name(by_policy) == by_name(cluster.admit(by_inject, "default")), shape
     taken = pod({"volumes": [{"name": "ringside-host-proc", "emptyDir": {}}]})
     assert same(cluster.admit(taken, "eights")) == same(cluster.admit(taken, "default"))
+
+
+def test_certificates_and_tokens_of_sidecars_are_given_as_inject_gives_them(cluster, release, inject):
+    """None of the secrets is there."""
+    trust = {"tls": {"clientCA": PEM, "clientSecret": "theirs"}, "token": {"rulesSecret": "rules", "secret": "own"}}
+    release("nine", {**trust, "injection": {"failurePolicy": "Fail"}, "node": {"enabled": True}})
+    cluster.make_namespace("nines", {LABEL: "true"})
+    cluster.wait(lambda: sidecars(cluster.admit(pod(), "nines")), 60, "the policy acts")
+    for shape in ("plain", "own init containers", "probes"):
+        by_policy = cluster.admit(INJECTED[shape], "nines")
+        (sidecar,) = sidecars(by_policy)
+        assert [one["name"] for one in sidecar["env"][-3:]] == ["RINGSIDE_TLS_CERT", "RINGSIDE_TLS_KEY", "RINGSIDE_TOKEN"]
+        assert all(one["valueFrom"]["secretKeyRef"]["optional"] for one in sidecar["env"][-3:])
+        by_inject = inject(INJECTED[shape], "nine", options=("--tls-client-secret", "theirs", "--token-secret", "own"))
+        assert same(by_policy) == same(cluster.admit(by_inject, "default")), shape

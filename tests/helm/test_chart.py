@@ -4,6 +4,7 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -132,7 +133,44 @@ def test_tls_of_ones_own():
     assert volumes[0]["secret"]["secretName"] == "mine"
     node = {one["name"]: one for one in container_of(objects, "DaemonSet", "ringside-node")["env"]}
     assert node["RINGSIDE_TLS_CA"]["value"] == PEM
-    assert node["RINGSIDE_TLS_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "theirs", "key": "tls.key"}
+    assert node["RINGSIDE_TLS_KEY"]["valueFrom"]["secretKeyRef"] == {"name": "theirs", "key": "tls.key", "optional": True}
+    assert "RINGSIDE_TOKEN" not in node
+
+
+def test_tokens_reach_the_collector_as_a_file_and_the_sidecars_from_their_own_secret():
+    objects = render({"token": {"rulesSecret": "rules", "secret": "own"}, "injection": {"mode": "patch"}, "node": {"enabled": True}})
+    spec = find(objects, "StatefulSet")["spec"]["template"]["spec"]
+    (collector,) = spec["containers"]
+    (mount,) = [one for one in collector["volumeMounts"] if one["name"] == "tokens"]
+    assert mount["readOnly"] and env(collector)["RINGSIDE_TOKEN_FILE"] == mount["mountPath"] + "/tokens"
+    assert {"name": "tokens", "secret": {"secretName": "rules", "defaultMode": 0o440}} in spec["volumes"]
+    patch = json.loads(find(objects, "ConfigMap")["data"]["pod.json"])
+    for container in (container_of(objects, "DaemonSet", "ringside-node"), patch["spec"]["initContainers"][0]):
+        assert container["env"][-1] == {"name": "RINGSIDE_TOKEN", "valueFrom": {
+            "secretKeyRef": {"name": "own", "key": "token", "optional": True}}}
+
+
+def notes(values, directory):
+    """What `helm install` says at its end: it asks a cluster first, so that the notes are rendered as an object here."""
+    chart = directory / "ringside"
+    shutil.copytree(CHART, chart)
+    text = (chart / "templates" / "NOTES.txt").read_text()
+    (chart / "templates" / "_notes.tpl").write_text('{{- define "notes" -}}' + text + "{{- end -}}")
+    (chart / "templates" / "notes.yaml").write_text('notes: {{ include "notes" . | toJson }}')
+    return yaml.safe_load(helm("template", "ringside", chart, "--show-only", "templates/notes.yaml", values=values))["notes"]
+
+
+def test_the_notes_name_what_each_namespace_needs(tmp_path):
+    open_to_all = "does not ask who a sidecar is"
+    assert open_to_all in notes({}, tmp_path / "none")
+    values = {"tls": {"clientCA": PEM, "clientSecret": "theirs"}, "token": {"rulesSecret": "rules", "secret": "own"},
+              "injection": {"mode": "none"}}
+    said = notes(values, tmp_path / "both")
+    assert open_to_all not in said
+    assert "--tls-ca ca.pem --tls-client-secret theirs --token-secret own | kubectl apply -f -\n" in said
+    for create in ("tls theirs --cert=FILE", "generic own --from-file=token=FILE", "generic rules --from-file=tokens=FILE"):
+        assert f" create secret {create}" in said
+    assert open_to_all not in notes({"token": values["token"]}, tmp_path / "tokens")
 
 
 def test_plain_tcp_is_said_on_both_sides():
@@ -151,14 +189,19 @@ def test_plain_tcp_is_said_on_both_sides():
     ({"tls": {"mode": "insecure", "clientCA": PEM, "clientSecret": "x"}}, "certificates need TLS"),
     ({"tls": {"clientSecret": "x"}}, "without tls.clientCA"),
     ({"tls": {"clientCA": PEM}}, "without tls.clientSecret"),
+    ({"tls": {"mode": "insecure"}, "token": {"rulesSecret": "x", "secret": "y"}}, "a token in the clear is no secret"),
+    ({"token": {"secret": "x"}}, "without token.rulesSecret"),
+    ({"token": {"rulesSecret": "x"}}, "without token.secret"),
+    ({"token": {"rulesSecret": "x"}, "injection": {"mode": "none"}, "node": {"enabled": True}}, "without token.secret"),
 ])
 def test_contradictions_are_refused_with_what_to_do(values, why):
     with pytest.raises(Refused, match=why):
         render(values)
 
 
-def test_certificates_may_be_asked_of_sidecars_that_the_chart_does_not_make():
-    assert render({"tls": {"clientCA": PEM}, "injection": {"mode": "none"}})
+@pytest.mark.parametrize("values", [{"tls": {"clientCA": PEM}}, {"token": {"rulesSecret": "x"}}])
+def test_sidecars_that_the_chart_does_not_make_may_be_asked_who_they_are(values):
+    assert render({**values, "injection": {"mode": "none"}})
 
 
 def test_a_policy_where_none_is_served_is_refused():
@@ -182,6 +225,8 @@ def test_a_kubernetes_without_native_sidecars_is_refused():
     ({"node": {"probes": ["proces"]}}, "/node/probes/0"),
     ({"tls": {"mode": "none"}}, "/tls/mode"),
     ({"tls": {"ca": "/etc/ca.pem"}}, "/tls/ca"),
+    ({"token": {"secret": "A"}}, "/token/secret"),
+    ({"token": {"tokens": "x"}}, "tokens"),
     ({"fullnameOverride": "Ringside"}, "/fullnameOverride"),
 ])
 def test_values_beside_the_schema_are_refused(values, where):

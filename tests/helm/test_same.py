@@ -12,8 +12,9 @@ import policy as policies
 from chart import PEM, POLICY_KIND, find, render, sidecar_json
 from overrides import RIGHT, WRONG, pairs
 
-VALUES = {"tls": {"mode": "secret", "secretName": "mine", "ca": PEM}, "image": {"repository": "r.example/ringside", "tag": "9"}}
-OPTIONS = ["--image", "r.example/ringside:9", "--tls-ca", PEM]
+VALUES = {"tls": {"mode": "secret", "secretName": "mine", "ca": PEM, "clientCA": PEM, "clientSecret": "theirs"},
+          "token": {"rulesSecret": "rules", "secret": "own"}, "image": {"repository": "r.example/ringside", "tag": "9"}}
+OPTIONS = ["--image", "r.example/ringside:9", "--tls-ca", PEM, "--tls-client-secret", "theirs", "--token-secret", "own"]
 WANTED = {"ringside.io/inject": "true"}
 
 

@@ -32,6 +32,7 @@ VALUES = {
                 "nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}}}},
         "metrics": {"enabled": True},
         "tls": {"mode": "secret", "secretName": "mine", "ca": PEM, "clientCA": PEM, "clientSecret": "theirs"},
+        "token": {"rulesSecret": "rules", "secret": "own"},
     },
 }
 

@@ -62,50 +62,66 @@ def environment(container, fields, secrets):
         if "fieldRef" in source:
             value = fields.get(source["fieldRef"]["fieldPath"], "")
         elif "secretKeyRef" in source:
-            value = secrets[source["secretKeyRef"]["name"]][source["secretKeyRef"]["key"]]
+            ref = source["secretKeyRef"]
+            if ref["optional"] and ref["name"] not in secrets:
+                continue
+            value = secrets[ref["name"]][ref["key"]]
         else:
             value = re.sub(r"\$\((\w+)\)", lambda name: made[name[1]], one.get("value", ""))
         made[one["name"]] = value
     return made
 
 
-def of_collector(objects, directory):
-    """Its environment; the secret's files are in the directory."""
-    (container,) = find(objects, "StatefulSet")["spec"]["template"]["spec"]["containers"]
+def of_collector(objects, secrets, directory):
+    """Its environment; the secrets' files are below the directory."""
+    spec = find(objects, "StatefulSet")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
     assert container["args"] == ["collect"]
     found = environment(container, {}, {})
+    made = {one["metadata"]["name"]: one["data"] for one in objects if one["kind"] == "Secret"}
+    names = {one["name"]: one["secret"]["secretName"] for one in spec.get("volumes", [])}
     for mount in container.get("volumeMounts", []):
-        for name, text in find(objects, "Secret")["data"].items():
-            (directory / name).write_bytes(base64.b64decode(text))
-        found = {key: value.replace(mount["mountPath"], str(directory)) for key, value in found.items()}
+        files = directory / mount["name"]
+        files.mkdir(parents=True)
+        for name, text in made.get(names[mount["name"]], {}).items():
+            (files / name).write_bytes(base64.b64decode(text))
+        for name, text in secrets.get(names[mount["name"]], {}).items():
+            (files / name).write_text(text)
+        found = {key: value.replace(mount["mountPath"], str(files)) for key, value in found.items()}
     return found
 
 
-def of_sidecar(objects, secrets, cgroup):
+def of_sidecar(objects, secrets, cgroup, fields=None):
     template = json.loads(find(objects, "ConfigMap")["data"]["pod.json"])
     (container,) = template["spec"]["initContainers"]
     assert container["args"] == ["run"]
-    return {**environment(container, POD, secrets), "RINGSIDE_SCOPE": f"cgroup:{cgroup.path}", "RINGSIDE_PROBE": "process"}
+    return {**environment(container, fields or POD, secrets), "RINGSIDE_SCOPE": f"cgroup:{cgroup.path}", "RINGSIDE_PROBE": "process"}
 
 
-def start_collector(place, binary, objects, directory):
-    place("collector", binary, "collect", env=of_collector(objects, directory))
+def start_collector(place, binary, objects, directory, secrets=None):
+    place("collector", binary, "collect", env=of_collector(objects, secrets or {}, directory / "collector"))
     until(lambda: "msg=ready" in place.says("collector.err"), "the collector is ready")
 
 
-@pytest.mark.parametrize("trust", ["generate", "client certificate", "insecure"])
+TOKEN = "a-token-of-some-length"
+# The chart's README has this one; the secret's text ends as a file does.
+TOKENS = {"rules": {"tokens": f"{TOKEN} * k8s.namespace.name=shop k8s.pod.*=* k8s.node.name=* host.name=* service.*=*\n"},
+          "own": {"token": TOKEN + "\n"}}
+
+
+@pytest.mark.parametrize("trust", ["generate", "client certificate", "token", "insecure"])
 def test_a_sidecars_records_come_out_at_the_collector(binary, place, cgroup, run, tmp_path, trust):
     values, secrets = {"injection": {"mode": "patch"}}, {}
     if trust == "client certificate":
         authority(tmp_path, "*")
         values["tls"] = {"clientCA": (tmp_path / "c.pem").read_text(), "clientSecret": "theirs"}
         secrets["theirs"] = {name: (tmp_path / name).read_text() for name in ("tls.crt", "tls.key")}
+    elif trust == "token":
+        values["token"], secrets = {"rulesSecret": "rules", "secret": "own"}, TOKENS
     elif trust == "insecure":
         values["tls"] = {"mode": "insecure"}
     objects = render(values)
-    server = tmp_path / "server"
-    server.mkdir()
-    start_collector(place, binary, objects, server)
+    start_collector(place, binary, objects, tmp_path, secrets)
     sidecar = place("sidecar", binary, "run", env=of_sidecar(objects, secrets, cgroup))
     until(lambda: "msg=ready" in place.says("sidecar.err"), "the sidecar is ready")
     run("proc_shapes", "vfork", "/bin/true", cgroup=cgroup)
@@ -126,6 +142,34 @@ def test_a_sidecar_with_another_authority_sends_nothing(binary, place, cgroup, t
     place("sidecar", binary, "run", env=of_sidecar(render(values), {}, cgroup))
     until(lambda: "certificate" in place.says("sidecar.err"), "the sidecar says why")
     assert "agent connected" not in place.says("collector.err")
+
+
+@pytest.mark.parametrize("lacks, said, why", [
+    ("certificate", "no TLS with the collector", ["certificate required", "it has no certificate"]),
+    ("token", "collector refused the session", 2 * ["no token came"]),
+    ("its own token", "collector refused the session", 2 * ["does not allow all attributes"]),
+])
+def test_a_sidecar_without_its_secret_runs_and_is_refused_and_both_say_why(binary, place, cgroup, run, tmp_path, lacks, said, why):
+    values, secrets = {"injection": {"mode": "patch"}}, {}
+    if lacks == "certificate":
+        authority(tmp_path, "*")
+        values["tls"] = {"clientCA": (tmp_path / "c.pem").read_text(), "clientSecret": "theirs"}
+    else:
+        values["token"], secrets = {"rulesSecret": "rules", "secret": "own"}, dict(TOKENS)
+    objects = render(values)
+    start_collector(place, binary, objects, tmp_path, secrets)
+    fields = {**POD, "metadata.namespace": "bank"} if lacks == "its own token" else POD
+    if lacks == "token":
+        del secrets["own"]
+    sidecar = place("sidecar", binary, "run", env=of_sidecar(objects, secrets, cgroup, fields))
+    until(lambda: "msg=ready" in place.says("sidecar.err"), "the sidecar is ready")
+    run("proc_shapes", "vfork", "/bin/true", cgroup=cgroup).finish()
+    until(lambda: place.says("collector.err").count(why[1]) >= 3, "three tries")
+    (line,) = [line for line in place.says("sidecar.err").splitlines() if "level=error" in line]
+    assert f'msg="{said}"' in line and why[0] in line
+    assert "agent connected" not in place.says("collector.err") and not place.says("collector.out")
+    sidecar.send_signal(signal.SIGTERM)
+    assert sidecar.wait(20) == 0
 
 
 def test_a_nodes_records_carry_the_node_and_no_pod(binary, place, run, tmp_path):

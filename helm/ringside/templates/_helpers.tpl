@@ -128,10 +128,13 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- else -}}
 {{- $more = append $more (dict "name" "RINGSIDE_TLS_CA" "value" (include "ringside.ca" .)) -}}
 {{- end -}}
-{{- with .Values.tls.clientSecret -}}
-{{- range $name, $key := dict "RINGSIDE_TLS_CERT" "tls.crt" "RINGSIDE_TLS_KEY" "tls.key" -}}
-{{- $ref := dict "name" $.Values.tls.clientSecret "key" $key -}}
-{{- $more = append $more (dict "name" $name "valueFrom" (dict "secretKeyRef" $ref)) -}}
+{{- $client := .Values.tls.clientSecret -}}
+{{- $refs := list (list "RINGSIDE_TLS_CERT" $client "tls.crt") (list "RINGSIDE_TLS_KEY" $client "tls.key")
+      (list "RINGSIDE_TOKEN" .Values.token.secret "token") -}}
+{{- range $refs -}}
+{{- if index . 1 -}}
+{{- $ref := dict "name" (index . 1) "key" (index . 2) "optional" true -}}
+{{- $more = append $more (dict "name" (index . 0) "valueFrom" (dict "secretKeyRef" $ref)) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set $container "env" (concat $container.env $more) -}}
