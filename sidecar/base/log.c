@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,8 +16,12 @@
 /* A pipe that polls writable takes PIPE_BUF bytes, which is 4096 on Linux, without blocking. */
 #define LINE_MAX_BYTES 4096
 #define NUMBERS	       8
+#define SENTENCE_MAX   512
 
 static _Atomic int lowest = LOG_INFO;
+
+static pthread_mutex_t error_lock = PTHREAD_MUTEX_INITIALIZER;
+static char last_error[SENTENCE_MAX]; /* under error_lock */
 
 struct line {
 	char text[LINE_MAX_BYTES];
@@ -110,6 +115,30 @@ static void put_value(struct line *line, const char *value)
 	put(line, "\"", 1);
 }
 
+static void keep_error(const char *msg, va_list pairs)
+{
+	size_t used;
+	const char *key;
+
+	pthread_mutex_lock(&error_lock);
+	used = (size_t)snprintf(last_error, sizeof(last_error), "%s", msg);
+	while (used < sizeof(last_error) && (key = va_arg(pairs, const char *))) {
+		const char *value = va_arg(pairs, const char *);
+
+		if (value)
+			used += (size_t)snprintf(last_error + used, sizeof(last_error) - used,
+						 "; %s: %s", key, value);
+	}
+	pthread_mutex_unlock(&error_lock);
+}
+
+void log_last_error(char *ret_text, size_t size)
+{
+	pthread_mutex_lock(&error_lock);
+	snprintf(ret_text, size, "%s", last_error);
+	pthread_mutex_unlock(&error_lock);
+}
+
 void log_line(enum log_level level, const char *msg, ...)
 {
 	static const char *const names[] = {"debug", "info", "warn", "error"};
@@ -118,6 +147,11 @@ void log_line(enum log_level level, const char *msg, ...)
 	const char *key;
 	va_list pairs;
 
+	if (level == LOG_ERROR) {
+		va_start(pairs, msg);
+		keep_error(msg, pairs);
+		va_end(pairs);
+	}
 	if ((int)level < atomic_load(&lowest))
 		return;
 	put(&line, "level=", 6);

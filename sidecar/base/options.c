@@ -221,9 +221,14 @@ static void environment_name(const char *option, char ret_name[static NAME_MAX_B
 		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
 }
 
-/* An empty variable counts as unset: manifests often can't leave one out. */
+/*
+ * An empty variable counts as unset: manifests often can't leave one out. Past a wrong one the others are read all the same: what the
+ * command does about it may be among them.
+ */
 static int read_environment(const char *command, const struct option_def *table, void *config)
 {
+	int worst = 0;
+
 	for (const struct option_def *option = table; option->name; option++) {
 		char name[NAME_MAX_BYTES];
 		const struct origin origin = {.command = command, .name = name};
@@ -238,9 +243,9 @@ static int read_environment(const char *command, const struct option_def *table,
 			((struct option_list *)((char *)config + option->offset))->count = 0;
 		err = set_option(option, &origin, value, true, config);
 		if (err)
-			return err;
+			worst = err;
 	}
-	return 0;
+	return worst;
 }
 
 /* Prints `text` wrapped at words; the first line begins at `column` already, the others are indented to it. */

@@ -190,7 +190,7 @@ static void signal_ready(struct watch *watch, uint32_t events)
 static void health_ready(struct watch *watch, uint32_t events)
 {
 	(void)events;
-	health_serve(watch->fd, true);
+	health_serve(watch->fd, HEALTH_READY);
 }
 
 static void listener_ready(struct watch *watch, uint32_t events)

@@ -28,6 +28,7 @@ struct collect_totals {
 	uint64_t kinds[KINDS_MAX];	/* records; 0: of kinds past that */
 	uint64_t lost[SESSION_REASONS]; /* before they were taken, as agents account for it */
 	uint64_t gaps[VIEW_GAP_CAUSES]; /* records in gaps */
+	uint64_t standing_by;		/* agents that are connected and observe nothing: now */
 };
 
 struct collect {

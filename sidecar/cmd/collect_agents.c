@@ -22,6 +22,7 @@ struct origin {
 	struct buf hello; /* the frame, for a capture */
 	/* As the last accounting had it, all probes together, and what agent->elsewhere was then. */
 	uint64_t lost[SESSION_REASONS], elsewhere;
+	bool stands_by; /* observes nothing */
 };
 
 /* A number as text, for log lines with more of them than log_u64 has room for. */
@@ -71,7 +72,7 @@ static int joined(void *context, struct agent *agent, const struct session_frame
 {
 	struct collect *collect = context;
 	struct origin *origin = agent->user;
-	char epoch[24];
+	char epoch[24], why[512];
 
 	if (!origin) {
 		origin = calloc(1, sizeof(*origin));
@@ -89,6 +90,13 @@ static int joined(void *context, struct agent *agent, const struct session_frame
 	snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)agent->epoch);
 	log_line(LOG_INFO, "agent connected", "agent", agent->id, "epoch", epoch, "peer", peer,
 		 NULL);
+	if (hello->hello.standby.length) {
+		snprintf(why, sizeof(why), "%.*s", (int)hello->hello.standby.length,
+			 (const char *)hello->hello.standby.data);
+		log_line(LOG_WARN, "agent observes nothing", "agent", agent->id, "why", why, NULL);
+		origin->stands_by = true;
+		collect->totals.standing_by++;
+	}
 	return 0;
 }
 
@@ -192,7 +200,11 @@ static void log_balance(const struct agent *agent, uint32_t stream)
 
 static void left(void *context, struct agent *agent, const char *peer, const char *why)
 {
-	(void)context;
+	struct collect *collect = context;
+	struct origin *origin = agent->user;
+
+	collect->totals.standing_by -= origin->stands_by;
+	origin->stands_by = false;
 	if (why)
 		log_line(LOG_WARN, "agent lost", "agent", agent->id, "peer", peer, "why", why,
 			 NULL);

@@ -114,6 +114,8 @@ static void fill(void *context, FILE *out)
 	labelled(out, "ringside_build_info", "version", RINGSIDE_VERSION, 1);
 	single(out, "ringside_collector_agents", "gauge", "Connected agents.",
 	       hub_agents(collect->hub));
+	single(out, "ringside_collector_standby_agents", "gauge",
+	       "Connected agents that can't observe and say why.", totals->standing_by);
 	single(out, "ringside_collector_connections", "gauge",
 	       "Connections of the stream, agents' or not yet.", hub_count(collect->hub));
 	single(out, "ringside_collector_sessions_total", "counter", "Agents that connected.",

@@ -27,12 +27,13 @@ int health_main(int argc, char **argv)
 {
 	static const char *const roles[] = {"run", "collect"};
 	struct option_list operands = {.count = 0};
+	enum health health;
 	const char *asked = NULL;
 	int err, worst = -ECONNREFUSED;
 
 	err = options_parse("health", "ringside health [run|collect]",
 			    "Ends with 0 when the sidecar or collector of this mount namespace is "
-			    "ready, else with 1.",
+			    "ready, or stands by (run --standby), else with 1.",
 			    health_table, NULL, argc, argv, 1, &operands);
 	if (err)
 		return err > 0 ? 0 : 2;
@@ -46,7 +47,10 @@ int health_main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
 		if (asked && strcmp(asked, roles[i]))
 			continue;
-		err = health_ask(roles[i]);
+		err = health_ask(roles[i], &health);
+		if (!err && health == HEALTH_STANDBY)
+			log_line(LOG_WARN, "it stands by", "role", roles[i], "why",
+				 "it could not start to observe", "do", "see its log", NULL);
 		if (!err)
 			return 0;
 		if (err != -ECONNREFUSED)

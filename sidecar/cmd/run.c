@@ -70,17 +70,9 @@ static void make_hello(struct run *run)
 
 static int start_output(struct run *run)
 {
-	struct sender_config config = {
-		.collector = run->plan.collector,
-		.anywhere = run->plan.tls || run->plan.options.trust.insecure,
-		.net = run->plan.tls ? tls_net(run->plan.tls) : &net_real,
-		.token_file = run->plan.options.trust.token_file,
-		.hello = run->hello,
-		.feed = {queue_fd, queue_next, queue_ack, queue_rewind, queue_unacked, queue_empty},
-	};
-
 	if (run->plan.has_collector) {
-		memcpy(config.token, run->plan.token, sizeof(config.token));
+		const struct sender_config config = run_plan_sender(&run->plan, &run->hello);
+
 		run->sender = sender_new(&config, run->queue);
 		return run->sender ? sender_start(run->sender) : -ENOMEM;
 	}
@@ -225,7 +217,7 @@ static int serve(struct run *run)
 		listen_again(run);
 		fds[2].fd = run->health_fd;
 		if (fds[2].revents)
-			health_serve(run->health_fd, true);
+			health_serve(run->health_fd, HEALTH_READY);
 		if (fds[3].revents)
 			return -EPIPE;
 		if (fds[0].revents)
@@ -382,13 +374,10 @@ static int watch_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int run_all(struct run *run)
+static int start_all(struct run *run)
 {
 	int err;
 
-	run->signal_fd = watch_signals();
-	identity_read(run->plan.options.agent_id, &run->plan.scope, &run->identity);
-	make_hello(run);
 	run->queue = queue_new(run->plan.options.queue);
 	if (!run->queue || run->signal_fd < 0)
 		return 1;
@@ -399,6 +388,25 @@ static int run_all(struct run *run)
 		log_line(LOG_ERROR, "cannot start the output", "why", strerror(-err), NULL);
 		return 1;
 	}
+	return 0;
+}
+
+static void end_all(struct run *run)
+{
+	sender_free(run->sender);
+	local_free(run->local);
+	reader_free(run->reader);
+	capture_close(run->capture, NULL);
+	queue_free(run->queue);
+	run->sender = NULL;
+	run->local = NULL;
+	run->reader = NULL;
+	run->capture = NULL;
+	run->queue = NULL;
+}
+
+static int run_all(struct run *run)
+{
 	run->health_fd = health_listen("run");
 	if (run->health_fd < 0)
 		trouble_health(run->health_fd, "sidecar");
@@ -418,6 +426,16 @@ static int run_all(struct run *run)
 	return 0;
 }
 
+/* What was started before the refusal ends first: it is not to be in anybody's way. */
+static void stand_by(struct run *run, int code)
+{
+	end_all(run);
+	if (standby(&run->plan, &run->hello, run->signal_fd) == -EBUSY) {
+		/* As above. */
+		_exit(code);
+	}
+}
+
 int run_main(int argc, char **argv)
 {
 	struct run *run = calloc(1, sizeof(*run));
@@ -428,18 +446,24 @@ int run_main(int argc, char **argv)
 	run->signal_fd = run->health_fd = -1;
 	features_quiet();
 	code = run_plan(argc, argv, &run->plan);
+	if (code == 1) {
+		free(run);
+		return 0;
+	}
+	if (code == 3)
+		code = 1;
 	if (!code)
 		code = fits_memory(run);
-	if (code) {
-		free(run);
-		return code == 1 ? 0 : code == 3 ? 1 : code;
-	}
-	code = run_all(run);
-	sender_free(run->sender);
-	local_free(run->local);
-	reader_free(run->reader);
-	capture_close(run->capture, NULL);
-	queue_free(run->queue);
+	run->signal_fd = watch_signals();
+	identity_read(run->plan.options.agent_id, &run->plan.scope, &run->identity);
+	make_hello(run);
+	if (!code)
+		code = start_all(run);
+	if (!code)
+		code = run_all(run);
+	else if (run->plan.options.standby)
+		stand_by(run, code);
+	end_all(run);
 	tls_net_free(run->plan.tls);
 	if (run->health_fd >= 0)
 		close(run->health_fd);

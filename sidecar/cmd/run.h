@@ -10,6 +10,7 @@
 #include "cmd/choices.h"
 #include "cmd/trust.h"
 #include "net/address.h"
+#include "net/sender.h"
 #include "scope/scope.h"
 #include "wire/row.h"
 #include "wire/session.h"
@@ -19,7 +20,7 @@ struct run_options {
 	struct option_list probe, scope, exclude, attribute;
 	const char *collector, *format, *capture, *agent_id, *btf, *proc;
 	struct trust_options trust;
-	bool include_self, latency, per_cpu;
+	bool include_self, latency, per_cpu, standby;
 	uint64_t write_min_bytes, write_sample, profile_hz;
 	uint64_t queue;
 	struct transport_options transport;
@@ -42,7 +43,18 @@ struct run_plan {
 	size_t attribute_count;
 };
 
-/* 0; 1: help was printed; 2: a wrong call; or 3: the machine refuses. The last two are logged. */
+/*
+ * 0; 1: help was printed; 2: a wrong call; or 3: the machine refuses. The last two are logged; the plan then holds what was
+ * checked before: the attributes, and the collector if has_collector.
+ */
 int run_plan(int argc, char **argv, struct run_plan *ret_plan);
+/* How the sender reaches the collector, with this Hello; both are borrowed. */
+struct sender_config run_plan_sender(const struct run_plan *plan,
+				     const struct session_hello *hello);
+/*
+ * In place of observing: tells the collector why there is nothing to observe (the last error that was logged), answers health
+ * as ready, and waits for a signal. `hello` is borrowed. 0 or -errno of the output, as sender_finish.
+ */
+int standby(const struct run_plan *plan, const struct session_hello *hello, int signal_fd);
 
 #endif

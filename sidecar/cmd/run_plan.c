@@ -14,8 +14,10 @@
 #include "cmd/run.h"
 #include "kernel/kernel_btf.h"
 #include "kernel/refusal.h"
-#include "net/sender.h"
+#include "net/conn.h"
+#include "net/tls.h"
 #include "probes/probe.h"
+#include "spool/queue.h"
 
 #define ATTRIBUTES_MAX 3000
 #define FIELD(name)    offsetof(struct run_options, name)
@@ -45,6 +47,11 @@ static const struct option_def run_table[] = {
 	{"format", OPTION_TEXT, "FORMAT",
 	 "on stdout: table, json or none (default: table on a terminal, json in a pipe)",
 	 FIELD(format), 0, 0},
+	{"standby", OPTION_FLAG, NULL,
+	 "where nothing can be observed: say why, there and to the collector, and stay until "
+	 "ended, "
+	 "as ready for `ringside health`, in place of ending: what waits for the sidecar starts",
+	 FIELD(standby), 0, 0},
 	{"capture", OPTION_TEXT, "FILE",
 	 "also write the frames to a file, for ringside cat; one that is there is overwritten",
 	 FIELD(capture), 0, 0},
@@ -146,9 +153,11 @@ static int plan_output(struct run_plan *plan)
 	if (options->format && plan->format != ROW_NONE)
 		return choice_wrong("--format", format, "with --collector nothing is printed",
 				    "leave one of the two out");
-	plan->has_collector = true;
 	err = trust_address(options->collector, &plan->collector);
-	return err ? err : trust_agent(&options->trust, &plan->collector, &plan->tls, plan->token);
+	if (!err)
+		err = trust_agent(&options->trust, &plan->collector, &plan->tls, plan->token);
+	plan->has_collector = !err;
+	return err;
 }
 
 static int plan_agent_id(const struct run_options *options)
@@ -207,6 +216,21 @@ static int plan_btf(const char *file)
 	return 3;
 }
 
+struct sender_config run_plan_sender(const struct run_plan *plan, const struct session_hello *hello)
+{
+	struct sender_config config = {
+		.collector = plan->collector,
+		.anywhere = plan->tls || plan->options.trust.insecure,
+		.net = plan->tls ? tls_net(plan->tls) : &net_real,
+		.token_file = plan->options.trust.token_file,
+		.hello = *hello,
+		.feed = {queue_fd, queue_next, queue_ack, queue_rewind, queue_unacked, queue_empty},
+	};
+
+	memcpy(config.token, plan->token, sizeof(config.token));
+	return config;
+}
+
 int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 {
 	struct run_plan *plan = ret_plan;
@@ -228,17 +252,18 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 			    run_table, &plan->options, argc, argv, 0, NULL);
 	if (err)
 		return err > 0 ? 1 : 2;
-	err = choose_probes(&plan->options.probe, &plan->enabled);
+	/* First what a sidecar that stands by needs. */
+	err = plan_attributes(plan);
 	if (!err)
-		err = choose_transport(&plan->options.transport, plan->enabled, &plan->transport);
-	if (!err)
-		err = plan_attributes(plan);
-	if (!err && plan->options.capture && !*plan->options.capture)
-		err = choice_wrong("--capture", "", "no file", "give a path");
+		err = plan_agent_id(&plan->options);
 	if (!err)
 		err = plan_output(plan);
 	if (!err)
-		err = plan_agent_id(&plan->options);
+		err = choose_probes(&plan->options.probe, &plan->enabled);
+	if (!err)
+		err = choose_transport(&plan->options.transport, plan->enabled, &plan->transport);
+	if (!err && plan->options.capture && !*plan->options.capture)
+		err = choice_wrong("--capture", "", "no file", "give a path");
 	if (!err)
 		err = plan_btf(plan->options.btf);
 	if (!err)

@@ -11,8 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define READY	  'y'
-#define NOT_READY 'n'
+static const char answers[] = {[HEALTH_READY] = 'y', [HEALTH_STANDBY] = 's'};
 
 static int health_address(const char *role, struct sockaddr_un *ret_address, socklen_t *ret_length)
 {
@@ -50,9 +49,9 @@ int health_listen(const char *role)
 	return fd;
 }
 
-void health_serve(int fd, bool ready)
+void health_serve(int fd, enum health health)
 {
-	char answer = ready ? READY : NOT_READY;
+	const char answer = answers[health];
 	int peer;
 
 	while ((peer = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
@@ -62,7 +61,7 @@ void health_serve(int fd, bool ready)
 	}
 }
 
-int health_ask(const char *role)
+int health_ask(const char *role, enum health *ret_health)
 {
 	struct timeval patience = {.tv_sec = 2};
 	struct sockaddr_un address;
@@ -91,10 +90,13 @@ int health_ask(const char *role)
 		goto out;
 	}
 	n = recv(fd, &answer, sizeof(answer), 0);
-	if (n == 1 && answer == READY)
+	err = n < 0 && errno != EAGAIN ? -errno : -EAGAIN;
+	for (enum health health = HEALTH_READY; n == 1 && health <= HEALTH_STANDBY; health++) {
+		if (answer != answers[health])
+			continue;
+		*ret_health = health;
 		err = 0;
-	else
-		err = n < 0 && errno != EAGAIN ? -errno : -EAGAIN;
+	}
 out:
 	close(fd);
 	return err;

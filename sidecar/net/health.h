@@ -6,13 +6,16 @@
 #ifndef RINGSIDE_NET_HEALTH_H
 #define RINGSIDE_NET_HEALTH_H
 
-#include <stdbool.h>
+enum health {
+	HEALTH_READY,
+	HEALTH_STANDBY,
+};
 
 /* `role` is "run" or "collect". A non-blocking descriptor to poll for reading, or -errno; -EADDRINUSE: another one serves. */
 int health_listen(const char *role);
 /* Answers everyone who asks. */
-void health_serve(int fd, bool ready);
-/* 0: ready; -EAGAIN: it runs and is not ready yet; -ECONNREFUSED: none runs; another -errno. Waits for 2 s at most. */
-int health_ask(const char *role);
+void health_serve(int fd, enum health health);
+/* 0, with what it answered; -EAGAIN: it runs and does not answer; -ECONNREFUSED: none runs; another -errno. Waits for 2 s at most. */
+int health_ask(const char *role, enum health *ret_health);
 
 #endif

@@ -39,6 +39,8 @@ static void show_hello(const Ringside__V1__Hello *hello, struct row *row)
 	row_u64(row, "protocol_min", hello->protocol_min);
 	row_u64(row, "protocol_max", hello->protocol_max);
 	row_text(row, "version", text_of(hello->version));
+	if (hello->standby.len)
+		row_text(row, "standby", text_of(hello->standby));
 	row_list_begin(row, "streams");
 	for (size_t i = 0; i < hello->n_streams; i++) {
 		row_object_begin(row, NULL);

@@ -54,6 +54,7 @@ int session_put_hello(struct buf *out, const struct session_hello *hello)
 	message.realtime_ns = hello->realtime_ns;
 	message.token = bytes_of(hello->token);
 	message.version = bytes_of(hello->version);
+	message.standby = bytes_of(hello->standby);
 	frame.body_case = RINGSIDE__V1__AGENT_FRAME__BODY_HELLO;
 	frame.hello = &message;
 	return frame_put(out, &frame.base);
@@ -144,7 +145,8 @@ static const char *get_hello(const Ringside__V1__Hello *message, struct session_
 					.boottime_ns = message->boottime_ns,
 					.realtime_ns = message->realtime_ns,
 					.token = text_of(message->token),
-					.version = text_of(message->version)};
+					.version = text_of(message->version),
+					.standby = text_of(message->standby)};
 	if (message->agent_id.len < 1 || message->agent_id.len > SESSION_AGENT_ID)
 		return "agent_id is not 1 to 255 bytes long";
 	for (size_t i = 0; i < message->agent_id.len; i++)

@@ -43,6 +43,7 @@ struct session_hello {
 	size_t attribute_count; /* at most SESSION_ATTRIBUTES */
 	uint64_t boottime_ns, realtime_ns;
 	struct session_text token, version;
+	struct session_text standby; /* why it observes nothing; empty: it does */
 };
 
 /* The accounting of one probe and of one stream; Heartbeat and Bye carry it. See proto/ringside.proto. */

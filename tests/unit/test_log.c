@@ -103,9 +103,32 @@ static void a_full_pipe_drops_lines_and_does_not_block(void **state)
 		log_line(LOG_INFO, "a line that fills the pipe", "and", "more", NULL);
 }
 
+static void the_last_error_is_kept_as_a_sentence(void **state)
+{
+	char text[1024], value[2000];
+
+	(void)state;
+	log_last_error(text, sizeof(text));
+	assert_string_equal(text, "");
+	log_line(LOG_ERROR, "cannot read", "file", "a b", "line", NULL, "why", "no", NULL);
+	log_line(LOG_WARN, "another", "why", "yes", NULL);
+	log_last_error(text, sizeof(text));
+	assert_string_equal(text, "cannot read; file: a b; why: no");
+	log_last_error(text, 7);
+	assert_string_equal(text, "cannot");
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = 0;
+	log_line(LOG_ERROR, "long", "value", value, "why", "no", NULL);
+	log_last_error(text, sizeof(text));
+	assert_int_equal(strlen(text), 511);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* The first, for the others log errors too. */
+		cmocka_unit_test_setup_teardown(the_last_error_is_kept_as_a_sentence, catch_stderr,
+						release_stderr),
 		cmocka_unit_test_setup_teardown(values_are_quoted_and_escaped_where_they_must_be,
 						catch_stderr, release_stderr),
 		cmocka_unit_test_setup_teardown(levels_below_the_set_one_are_silent, catch_stderr,

@@ -131,6 +131,16 @@ static void the_command_line_wins_over_the_environment(void **state)
 	assert_string_equal(config.commas.value[0], "c");
 }
 
+static void a_wrong_variable_is_refused_and_the_others_are_read_all_the_same(void **state)
+{
+	(void)state;
+	setenv("RINGSIDE_FRAMES", "maybe", 1);
+	setenv("RINGSIDE_TEXT", "environment", 1);
+	assert_int_equal(PARSE("--number", "2"), -EINVAL);
+	assert_string_equal(config.text, "environment");
+	assert_int_equal(config.number, 1);
+}
+
 static void lists_gather_and_only_comma_lists_split(void **state)
 {
 	(void)state;
@@ -243,6 +253,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(options_and_operands_may_come_in_any_order, reset),
 		cmocka_unit_test_setup(the_command_line_wins_over_the_environment, reset),
+		cmocka_unit_test_setup(
+			a_wrong_variable_is_refused_and_the_others_are_read_all_the_same, reset),
 		cmocka_unit_test_setup(lists_gather_and_only_comma_lists_split, reset),
 		cmocka_unit_test_setup(a_list_takes_32_values_and_no_more, reset),
 		cmocka_unit_test_setup(a_wrong_call_is_one_line_with_option_and_value, reset),
