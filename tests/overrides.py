@@ -5,6 +5,7 @@ DIGEST = "@sha256:" + 64 * "0"
 RIGHT = {
     "ringside.io/probes": ["process", "process,getaddrinfo,syscalls,write,profile", " write , process\n", "process\nwrite\n"],
     "ringside.io/latency": ["1", "true", "0", "false"],
+    "ringside.io/standby": ["1", "true", "0", "false"],
     "ringside.io/image": ["ringside", "a/b_c/d__e-f.g:V_1.2-3", f"r.example:5000/a{DIGEST}", f"[::1]:5000/a:1{DIGEST}",
                           "localhost/a", "A-b.C/d", "a:" + 128 * "t"],
     "ringside.io/cpu": ["0", "1", "1.5", ".5", "1.", "+1", "1500m", "100u", "1n", "1e-1", "2E0", "1k"],
@@ -16,6 +17,7 @@ QUANTITIES = ["-1", "-0.1", "--1", "lots", "1 ", " 1", "1 k", ".", "1..2", "1,5"
 WRONG = {
     "ringside.io/probes": ["proces", "process,,write", "process write", ",", " ", "Process", "process;write", '"; rm -rf $(A) \\ \n'],
     "ringside.io/latency": ["yes", "2", "True", " 1", "1\n"],
+    "ringside.io/standby": ["yes", "2", "True", " 1", "1\n"],
     "ringside.io/image": [" ", " a", "a ", "a b", "a\n", "A", "a:", "a:b c", "a:" + 129 * "t", "a//b", "/a", "a/", "http://a/b", "a@sha256:0",
                           "-a", "a.-b/c:1:2", '"\\\n{{x}}$(A)', "\u00e4"],
     "ringside.io/cpu": QUANTITIES,

@@ -69,7 +69,7 @@ def container(annotations):
             *path, last = place.split("/")[1:]
             at = one
             for key in path:
-                at = at[key]
+                at = at[int(key) if isinstance(at, list) else key]
             at[last] = annotations[annotation]
     return one
 

@@ -297,10 +297,17 @@ def test_each_variable_is_set_before_it_is_used():
         known.add(entry["name"])
 
 
+def test_an_annotation_sets_what_it_is_named_after(binary):
+    pod = pod_with()
+    assert env_of(inject(binary, pod))["RINGSIDE_STANDBY"] == "1"
+    pod["metadata"]["annotations"] = {"ringside.io/standby": "0"}
+    assert env_of(inject(binary, pod))["RINGSIDE_STANDBY"] == "0"
+
+
 def test_each_annotation_and_each_privilege_is_explained():
     text = json.dumps(SIDECAR)
     annotations = set(re.findall(r"ringside\.io/\w+", text))
-    assert len(annotations) == 7
+    assert len(annotations) == 8
     assert not [one for one in annotations if f"`{one}`" not in (ROOT / "README.md").read_text()]
     for capability in SIDECAR["container"]["securityContext"]["capabilities"]["add"]:
         assert f"`{capability}`" in (ROOT / "helm/ringside/files/README.md").read_text()

@@ -162,6 +162,43 @@ def test_a_stateful_set_gets_it_and_a_pod_made_anew_is_an_agent_of_its_own(
     assert not collector.records(k8s_pod_uid=bare)
 
 
+def test_an_application_starts_where_the_sidecar_cannot_observe(cluster, collector, inject, create, ready_pod, until):
+    def without_capabilities(name, **annotations):
+        one = inject(pod(name, TALK.format("alone", "127.1.0.8"), annotations=annotations))
+        one["spec"]["initContainers"][0]["securityContext"]["capabilities"] = {"drop": ["ALL"]}
+        create(one)
+
+    without_capabilities("unobserved")
+    ready_pod("unobserved")
+    why = "neither CAP_BPF nor CAP_SYS_ADMIN is held"
+    assert why in cluster.kubectl("logs", "unobserved", "-c", "ringside")
+    until(
+        lambda: [line for line in collector.errors.read_text().splitlines() if "agent observes nothing" in line and why in line],
+        "the collector's word",
+    )
+    without_capabilities("strict", **{"ringside.io/standby": "0"})
+
+    def ended():
+        (sidecar,) = cluster.read("pod", "strict")["status"].get("initContainerStatuses", [{}])
+        state = {**sidecar.get("state", {}), **sidecar.get("lastState", {})}
+        return why in state.get("terminated", {}).get("message", "")
+
+    until(ended, "the strict one's termination message")
+    assert "app" not in {one["name"] for one in cluster.read("pod", "strict")["status"].get("containerStatuses", []) if one.get("started")}
+
+
+def test_the_nodes_proc_serves_in_place_of_a_shared_namespace(collector, inject, create, ready_pod, until):
+    create(inject(pod("apart", TALK.format("apart", "127.1.0.2")), "--process-access", "hostProc"))
+    one = ready_pod("apart")
+    assert not one["spec"].get("shareProcessNamespace")
+    mine = records_of(collector, one)
+    until(lambda: lookups(mine(), "gai") and lookups(mine(), "gai-static"), "lookups through both libraries")
+    records = mine()
+    assert "busybox true apart" in programs(records)
+    assert {record["node"] for record in records if record["kind"] == "getaddrinfo"} == {"127.1.0.2"}
+    assert container_of(one, "ringside") not in {record.get("container") for record in records}
+
+
 def test_the_chart_puts_it_in_and_takes_the_records_by_tls(cluster, create, ready_pod, until):
     """All of it in the cluster, but for its name service: the pod is told where the collector is."""
     repository, tag = nodes.SIDECAR.split(":")
