@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -444,6 +445,11 @@ int run_main(int argc, char **argv)
 	if (!run)
 		return 1;
 	run->signal_fd = run->health_fd = -1;
+	/*
+	 * Who shares our PID namespace must not read the token, the key or our memory. The main thread's capabilities keep others
+	 * off (ptrace(2)), but the sender's thread has none.
+	 */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	features_quiet();
 	code = run_plan(argc, argv, &run->plan);
 	if (code == 1) {

@@ -2,6 +2,7 @@
 """Tokens: from a file or the environment of `ringside run`, to `ringside collect`, which has a list of them."""
 
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -65,6 +66,19 @@ def test_tokens_are_asked_for_inside_tls(asking, run_to, authority, tmp_path):
 def test_a_token_of_the_environment_counts_without_the_blanks_around_it(asking, run_to, authority, text):
     side = run_to(asking, "--tls-ca", authority.cert, "--agent-id", "shop-1", env={"RINGSIDE_TOKEN": text})
     hears(side, "collector connected")
+
+
+def test_root_without_capabilities_reads_neither_environment_nor_memory(asking, run_to, authority):
+    """As another container of the pod is, with which it shares a PID namespace."""
+    side = run_to(asking, "--tls-ca", authority.cert, "--agent-id", "shop-1", env={"RINGSIDE_TOKEN": TOKEN})
+    hears(side, "collector connected")
+    neighbour = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "head", "--bytes=1"]
+    assert subprocess.run([*neighbour, "/proc/self/environ"], capture_output=True, timeout=20, check=True).stdout
+    threads = list(pathlib.Path(f"/proc/{side.process.pid}/task").iterdir())
+    assert len(threads) > 1
+    for path in [thread / name for thread in threads for name in ("environ", "mem")]:
+        done = subprocess.run([*neighbour, path], capture_output=True, text=True, timeout=20, check=False)
+        assert done.returncode == 1 and "Permission denied" in done.stderr, (path, done)
 
 
 def test_a_wrong_token_of_the_environment_is_refused_and_told_nowhere(asking, run_to, authority):
