@@ -47,11 +47,13 @@ static int compare_items(const void *a, const void *b)
 	return given ? given : strcmp((*left)->name, (*right)->name);
 }
 
-static uint32_t hash_of(const char *machine, const struct scope *scope)
+static uint32_t hash_of(const char *machine, const struct scope *scope, const char *pod_uid)
 {
 	const struct scope_item *sorted[SCOPE_MAX];
 	uLong hash = crc32(0, (const Bytef *)machine, (uInt)strlen(machine));
 
+	if (!scope->count && pod_uid)
+		hash = crc32(hash, (const Bytef *)pod_uid, (uInt)strlen(pod_uid));
 	for (size_t i = 0; i < scope->count; i++)
 		sorted[i] = &scope->items[i];
 	qsort(sorted, scope->count, sizeof(sorted[0]), compare_items);
@@ -69,7 +71,8 @@ static uint32_t hash_of(const char *machine, const struct scope *scope)
 	return (uint32_t)hash;
 }
 
-void identity_read(const char *agent_id, const struct scope *scope, struct identity *ret_identity)
+void identity_read(const char *agent_id, const struct scope *scope, const char *pod_uid,
+		   struct identity *ret_identity)
 {
 	char boot[64], machine[64];
 
@@ -85,7 +88,7 @@ void identity_read(const char *agent_id, const struct scope *scope, struct ident
 		snprintf(ret_identity->agent_id, IDENTITY, "%.200s-%08x", ret_identity->host,
 			 hash_of(read_line("/etc/machine-id", machine, sizeof(machine)) ? machine
 											: boot,
-				 scope));
+				 scope, pod_uid));
 	while (!ret_identity->epoch) {
 		if (getrandom(&ret_identity->epoch, sizeof(ret_identity->epoch), 0) < 0)
 			break;

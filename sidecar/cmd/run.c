@@ -461,7 +461,8 @@ int run_main(int argc, char **argv)
 	if (!code)
 		code = fits_memory(run);
 	run->signal_fd = watch_signals();
-	identity_read(run->plan.options.agent_id, &run->plan.scope, &run->identity);
+	identity_read(run->plan.options.agent_id, &run->plan.scope,
+		      attribute_value(&run->plan.options.attribute, "k8s.pod.uid"), &run->identity);
 	make_hello(run);
 	if (!code)
 		code = start_all(run);

@@ -75,6 +75,14 @@ def test_what_the_kernel_refuses_is_told_and_health_is_answered(collector, stand
     assert scrape(server)["ringside_collector_standby_agents"] == 0
 
 
+def test_pods_on_one_host_name_are_agents_of_their_own(collector, standby):
+    server = collector()
+    for uid in "one", "two":
+        standby("--standby", "--collector", address_of(server), "--attribute", f"k8s.pod.uid={uid}", "--probe", "nonsense")
+    wait_for(lambda: sum("agent observes nothing" in line for line in server.log) == 2, "both agents")
+    assert not [line for line in server.log if "peer cut off" in line]
+
+
 def test_a_wrong_option_is_told_like_it(collector, standby):
     server = collector()
     one = standby("--collector", address_of(server), "--probe", "nonsense", env={"RINGSIDE_STANDBY": "1"})
