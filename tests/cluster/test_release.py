@@ -139,6 +139,8 @@ def test_everything_switched_on_is_taken_by_the_api(cluster, release):
             },
             "injection": {"processAccess": "none", "failurePolicy": "Fail", "privileged": True},
             "imagePullSecrets": ["pull"],
+            "metrics": {"enabled": True},
+            "token": {"rulesSecret": "rules", "secret": "mine"},
         },
     )
     assert any(one.startswith("daemonset") for one in objects)
