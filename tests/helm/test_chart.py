@@ -160,6 +160,13 @@ def notes(values, directory):
     return yaml.safe_load(helm("template", "ringside", chart, "--show-only", "templates/notes.yaml", values=values))["notes"]
 
 
+def test_the_notes_say_what_the_nodes_proc_lets_a_sidecar_do(tmp_path):
+    word = "the memory of every process of its node"
+    assert word in notes({"injection": {"processAccess": "hostProc"}}, tmp_path / "given")
+    assert word not in notes({"injection": {"processAccess": "hostProc", "mode": "none"}}, tmp_path / "none")
+    assert word not in notes({}, tmp_path / "shared")
+
+
 def test_the_notes_name_what_each_namespace_needs(tmp_path):
     open_to_all = "does not ask who a sidecar is"
     assert open_to_all in notes({}, tmp_path / "none")
