@@ -32,7 +32,8 @@ static int wrong(struct tls_error *error, const struct tls_pem *pem, const char 
 	if (!why)
 		why = ERR_reason_error_string(ERR_peek_error());
 	error->option = pem->option;
-	error->file = pem_text(pem) ? "PEM text" : pem->value;
+	/* A text of several lines is no path: it may be a key with something in front. */
+	error->file = pem_text(pem) || strchr(pem->value, '\n') ? "PEM text" : pem->value;
 	snprintf(error->why, sizeof(error->why), "%s", why ? why : "OpenSSL does not say");
 	return -EINVAL;
 }

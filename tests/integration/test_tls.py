@@ -393,3 +393,12 @@ def test_a_collector_on_tls_listens_beyond_loopback(binary, server):
     finally:
         c.terminate()
         assert c.wait(20) == 0
+
+
+def test_a_key_with_something_in_front_is_told_nowhere(binary, server):
+    key = "Bag Attributes\n" + open(server.key).read()
+    done = subprocess.run(
+        [binary, "run", "--scope", "host", "--collector", "127.0.0.1", "--tls-ca", server.cert, "--tls-cert", server.cert],
+        capture_output=True, text=True, timeout=20, env={**os.environ, "RINGSIDE_TLS_KEY": key},
+    )  # fmt: skip
+    assert done.returncode == 2 and "PRIVATE KEY" not in done.stderr and key.splitlines()[2] not in done.stderr, done.stderr
