@@ -31,8 +31,6 @@
 #include "spool/queue.h"
 #include "wire/capture.h"
 
-#define FINISH_NS 2000000000ull
-
 struct run {
 	struct run_plan plan;
 	struct identity identity;
@@ -290,7 +288,7 @@ static void log_done(const struct run *run, const struct session_account *accoun
 			 (unsigned long long)left,
 			 run->sender ? "the collector did not acknowledge them"
 				     : "stdout did not take them",
-			 (unsigned long long)(FINISH_NS / 1000000000));
+			 (unsigned long long)(RUN_FINISH_NS / 1000000000));
 	fprintf(stderr, "%s\n", line);
 }
 
@@ -311,23 +309,30 @@ static void end_capture(struct run *run, const struct session_account *account)
 			 "frames_left_out", log_u64(missed), NULL);
 }
 
+int run_say_bye(struct sender *sender, const struct session_account *account, uint64_t deadline_ns)
+{
+	struct buf bye;
+	int err;
+
+	err = buf_init(&bye, 4096, 65536);
+	if (!err)
+		err = session_put_bye(&bye, account);
+	if (!err)
+		err = sender_finish(sender, buf_head(&bye), buf_length(&bye), deadline_ns);
+	buf_done(&bye);
+	return err;
+}
+
 /* 0, or -errno of the output: what it did not take in time is in the line, as not acknowledged. */
 static int finish(struct run *run)
 {
-	const uint64_t deadline = clock_monotonic_ns() + FINISH_NS;
+	const uint64_t deadline = clock_monotonic_ns() + RUN_FINISH_NS;
 	struct session_account account;
-	struct buf bye;
 	int err;
 
 	reader_finish(run->reader, &account);
 	if (run->sender) {
-		err = buf_init(&bye, 4096, 65536);
-		if (!err)
-			err = session_put_bye(&bye, &account);
-		if (!err)
-			err = sender_finish(run->sender, buf_head(&bye), buf_length(&bye),
-					    deadline);
-		buf_done(&bye);
+		err = run_say_bye(run->sender, &account, deadline);
 	} else {
 		err = local_finish(run->local, deadline);
 	}
@@ -399,11 +404,6 @@ static void end_all(struct run *run)
 	reader_free(run->reader);
 	capture_close(run->capture, NULL);
 	queue_free(run->queue);
-	run->sender = NULL;
-	run->local = NULL;
-	run->reader = NULL;
-	run->capture = NULL;
-	run->queue = NULL;
 }
 
 static int run_all(struct run *run)
@@ -427,19 +427,10 @@ static int run_all(struct run *run)
 	return 0;
 }
 
-/* What was started before the refusal ends first: it is not to be in anybody's way. */
-static void stand_by(struct run *run, int code)
-{
-	end_all(run);
-	if (standby(&run->plan, &run->hello, run->signal_fd) == -EBUSY) {
-		/* As above. */
-		_exit(code);
-	}
-}
-
 int run_main(int argc, char **argv)
 {
 	struct run *run = calloc(1, sizeof(*run));
+	bool refused;
 	int code;
 
 	if (!run)
@@ -466,11 +457,16 @@ int run_main(int argc, char **argv)
 	make_hello(run);
 	if (!code)
 		code = start_all(run);
-	if (!code)
+	refused = code;
+	if (!refused)
 		code = run_all(run);
-	else if (run->plan.options.standby)
-		stand_by(run, code);
+	/* Before it stands by: nothing of it is to be in anybody's way. */
 	end_all(run);
+	if (refused && run->plan.options.standby &&
+	    standby(&run->plan, &run->hello, run->signal_fd) == -EBUSY) {
+		/* As in run_all. */
+		_exit(code);
+	}
 	tls_net_free(run->plan.tls);
 	if (run->health_fd >= 0)
 		close(run->health_fd);

@@ -51,6 +51,12 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan);
 /* How the sender reaches the collector, with this Hello; both are borrowed. */
 struct sender_config run_plan_sender(const struct run_plan *plan,
 				     const struct session_hello *hello);
+
+/* How long the output may take at the end. */
+#define RUN_FINISH_NS 2000000000ull
+/* The last frame; then as sender_finish. */
+int run_say_bye(struct sender *sender, const struct session_account *account, uint64_t deadline_ns);
+
 /*
  * In place of observing: tells the collector why there is nothing to observe (the last error that was logged), answers health
  * as ready, and waits for a signal. `hello` is borrowed. 0 or -errno of the output, as sender_finish.

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/run.h"
@@ -16,7 +15,6 @@
 
 #define WHY_MAX	    400 /* a Hello has 4 KiB, and its attributes may take 3000 bytes */
 #define QUEUE_BYTES (2 * 1024 * 1024)
-#define FINISH_NS   2000000000ull
 
 static void wait_for_signal(int signal_fd)
 {
@@ -45,17 +43,8 @@ static int say_bye(struct sender *sender)
 		.realtime_ns = clock_realtime_ns(),
 		.has_streams = true,
 	};
-	struct buf bye;
-	int err;
 
-	err = buf_init(&bye, 4096, 65536);
-	if (!err)
-		err = session_put_bye(&bye, &nothing);
-	if (!err)
-		err = sender_finish(sender, buf_head(&bye), buf_length(&bye),
-				    clock_monotonic_ns() + FINISH_NS);
-	buf_done(&bye);
-	return err;
+	return run_say_bye(sender, &nothing, clock_monotonic_ns() + RUN_FINISH_NS);
 }
 
 int standby(const struct run_plan *plan, const struct session_hello *hello, int signal_fd)
