@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from stream import PATIENCE, wait_for
+from harness.sidecar import Sidecar
+from stream import PATIENCE, hears, wait_for
 from test_metrics import scrape
 
 WITHOUT_CAPABILITIES = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
@@ -19,57 +20,40 @@ def address_of(collector):
     return "%s:%d" % collector.address
 
 
-class Standby:
-    """In a mount namespace of its own, where nobody else answers `health`."""
+def health(binary, side):
+    inside = ["nsenter", "--mount", "--target", str(side.pid), binary, "health"]
+    return subprocess.run(inside, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
-    def __init__(self, binary, path, *options, before=(), env=None):
-        self.binary, self.path = binary, path
-        with open(path, "w") as errors:
-            self.process = subprocess.Popen(
-                ["unshare", "--mount", *before, binary, "run", "--scope", "host", *options],
-                stdout=subprocess.PIPE, stderr=errors, text=True, env=env,
-            )  # fmt: skip
 
-    def log(self):
-        return self.path.read_text()
-
-    def wait_log(self, text):
-        wait_for(lambda: text in self.log(), f"{text} in its log")
-        return self
-
-    def health(self):
-        inside = ["nsenter", "--mount", "--target", str(self.process.pid)]
-        return subprocess.run([*inside, self.binary, "health"], capture_output=True, text=True, timeout=PATIENCE, check=False)
-
-    def end(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        return self.process.wait(PATIENCE)
+def end(side, how=signal.SIGTERM):
+    return side.stop(how).process.returncode
 
 
 @pytest.fixture
-def standby(binary, tmp_path):
+def standby(binary):
+    """A function that starts `ringside run` in a mount namespace of its own, where nobody else answers `health`."""
     started = []
 
-    def start(*options, **how):
-        started.append(Standby(binary, tmp_path / f"standby{len(started)}", *options, **how))
+    def start(*options, probe=None, before=(), env=None):
+        started.append(Sidecar(binary, options, probe, ["host"], ["unshare", "--mount", *before], env))
         return started[-1]
 
     yield start
     for one in started:
-        one.process.kill()
-        one.process.wait()
+        one.kill()
 
 
-def test_what_the_kernel_refuses_is_told_and_health_is_answered(collector, standby):
+def test_what_the_kernel_refuses_is_told_and_health_is_answered(binary, collector, standby):
     server = collector("--metrics", "127.0.0.1:0")
     one = standby("--standby", "--collector", address_of(server), before=WITHOUT_CAPABILITIES)
     assert server.wait_log("agent observes nothing", REFUSED).startswith("level=warn ")
     assert scrape(server)["ringside_collector_standby_agents"] == 1
-    said = one.wait_log("collector connected").log()
-    assert REFUSED in said and said.count("level=error") == 1 and 'msg="standing by"' in said
-    health = one.health()
-    assert health.returncode == 0 and "it stands by" in health.stderr
-    assert one.end() == 1
+    hears(one, "collector connected")
+    (error,) = [line for line in one.errors if "level=error" in line]
+    assert REFUSED in error and one.messages("standing by")
+    answer = health(binary, one)
+    assert answer.returncode == 0 and "it stands by" in answer.stderr
+    assert end(one) == 1
     for stream in 0, 1:
         server.wait_log("msg=balance", f"stream={stream} holds=yes", "end=bye")
     assert scrape(server)["ringside_collector_standby_agents"] == 0
@@ -78,47 +62,50 @@ def test_what_the_kernel_refuses_is_told_and_health_is_answered(collector, stand
 def test_pods_on_one_host_name_are_agents_of_their_own(collector, standby):
     server = collector()
     for uid in "one", "two":
-        standby("--standby", "--collector", address_of(server), "--attribute", f"k8s.pod.uid={uid}", "--probe", "nonsense")
+        standby("--standby", "--collector", address_of(server), "--attribute", f"k8s.pod.uid={uid}", probe="nonsense")
     wait_for(lambda: sum("agent observes nothing" in line for line in server.log) == 2, "both agents")
     assert not [line for line in server.log if "peer cut off" in line]
 
 
 def test_a_wrong_option_is_told_like_it(collector, standby):
     server = collector()
-    one = standby("--collector", address_of(server), "--probe", "nonsense", env={"RINGSIDE_STANDBY": "1"})
+    one = standby("--collector", address_of(server), probe="nonsense", env={"RINGSIDE_STANDBY": "1"})
     server.wait_log("agent observes nothing", "value: nonsense; why: no such probe")
-    assert one.end(signal.SIGINT) == 2
+    assert end(one, signal.SIGINT) == 2
 
 
-def test_a_variable_before_it_that_is_wrong_does_not_hide_it(standby):
+def test_a_variable_before_it_that_is_wrong_does_not_hide_it(binary, standby):
     one = standby(env={"RINGSIDE_INCLUDE_SELF": "maybe", "RINGSIDE_STANDBY": "1", "RINGSIDE_COLLECTOR": "127.0.0.1:1"})
-    said = one.wait_log("standing by").log()
-    assert "option=RINGSIDE_INCLUDE_SELF value=maybe" in said and "it is not told" in said
-    assert one.health().returncode == 0
-    assert one.end() == 2
+    hears(one, "standing by", "it is not told")
+    hears(one, "option=RINGSIDE_INCLUDE_SELF value=maybe")
+    assert health(binary, one).returncode == 0
+    assert end(one) == 2
 
 
-def test_a_collector_that_comes_later_is_told_and_one_that_never_comes_holds_nothing_up(collector, standby):
+def test_a_collector_that_comes_later_is_told_and_one_that_never_comes_holds_nothing_up(binary, collector, standby):
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         address = "127.0.0.1:%d" % place.getsockname()[1]
-    one = standby("--standby", "--collector", address, "--probe", "nonsense").wait_log("collector unreachable")
-    assert one.health().returncode == 0
+    one = standby("--standby", "--collector", address, probe="nonsense")
+    hears(one, "collector unreachable")
+    assert health(binary, one).returncode == 0
     server = collector("--listen", address)
     server.wait_log("agent observes nothing", "no such probe")
     server.end()
     began = time.monotonic()
-    assert one.end() == 2 and time.monotonic() - began < 4
+    assert end(one) == 2 and time.monotonic() - began < 4
 
 
-def test_one_that_can_observe_does(standby):
-    one = standby("--standby", "--format", "json", "--probe", "process").wait_log("msg=ready")
-    health = one.health()
-    assert health.returncode == 0 and health.stderr == ""
-    assert '"kind":"exec"' in one.process.stdout.readline()
-    assert one.end() == 0 and "standing by" not in one.log()
+def test_one_that_can_observe_does(binary, standby):
+    one = standby("--standby", probe="process")
+    one.wait_ready()
+    answer = health(binary, one)
+    assert answer.returncode == 0 and answer.stderr == ""
+    one.wait_for("exec")
+    assert end(one) == 0 and not one.messages("standing by")
 
 
 def test_without_it_the_refusal_ends_the_process(standby):
     one = standby(before=WITHOUT_CAPABILITIES)
-    assert one.process.wait(PATIENCE) == 1 and REFUSED in one.log()
+    assert one.process.wait(PATIENCE) == 1
+    wait_for(lambda: any(REFUSED in line for line in one.errors), "the reason")
