@@ -15,6 +15,7 @@
 #include "cmd/choices.h"
 #include "cmd/commands.h"
 #include "net/address.h"
+#include "net/tls.h"
 
 #define INPUT_MAX	(64u * 1024 * 1024)
 #define PEM_MAX		(256u * 1024) /* an environment variable is no place for more */
@@ -195,7 +196,7 @@ static int read_ca(const char *given, struct buf *buf, const char **ret_pem)
 	*ret_pem = given;
 	if (!given)
 		return 0;
-	if (strstr(given, "-----BEGIN "))
+	if (tls_pem_is_text(given))
 		return check_ca("PEM text", given);
 	err = read_file(given, PEM_MAX, buf);
 	if (err)

@@ -30,6 +30,14 @@ static int contradiction(const char *option, const char *why, const char *todo)
 	return 2;
 }
 
+/* A secret that was given where its file is to be named is not to be logged: only what begins as a path, or is too short for one. */
+static const char *shown(const char *file)
+{
+	return *file == '/' || *file == '.' || strlen(file) < TOKEN_MIN
+		       ? file
+		       : "(hidden: a secret by the look of it; a path begins with / or .)";
+}
+
 static int check_pair(const struct trust_options *options)
 {
 	if (!options->cert == !options->key)
@@ -62,8 +70,8 @@ static int open_tls(const struct tls_config *config, struct tls **ret_tls)
 	if (err == -ENOMEM)
 		snprintf(error.why, sizeof(error.why), "%s", strerror(ENOMEM));
 	log_line(LOG_ERROR, "cannot use the certificates", "option", error.option, "file",
-		 error.file, "why", error.why, "do",
-		 "give a readable file in PEM, or the PEM itself", NULL);
+		 error.option == config->key.option ? shown(error.file) : error.file, "why",
+		 error.why, "do", "give a readable file in PEM, or the PEM itself", NULL);
 	return 2;
 }
 
@@ -83,7 +91,7 @@ static int read_token(const struct trust_options *options, bool tls,
 			     : token_read(options->token_file, ret_token);
 	if (!err)
 		return 0;
-	return choice_wrong(option, options->token_file,
+	return choice_wrong(option, options->token ? NULL : shown(options->token_file),
 			    err == -EINVAL ? "it holds more or less than a word of 16 to 256 bytes"
 					   : strerror(-err),
 			    options->token ? "give the token alone"
@@ -128,7 +136,7 @@ static int open_tokens(const char *file, struct tokens **ret_tokens)
 
 	if (!err)
 		return 0;
-	return choice_wrong("--token-file", file, *why ? why : strerror(-err),
+	return choice_wrong("--token-file", shown(file), *why ? why : strerror(-err),
 			    "give lines of TOKEN AGENT-ID [KEY=VALUE]...");
 }
 

@@ -20,7 +20,7 @@
 /* A PEM option as it was given; borrowed. */
 struct tls_pem {
 	const char *option; /* its name, for errors */
-	const char *value;  /* a file's path, or the PEM itself ("-----BEGIN"); NULL: not given */
+	const char *value;  /* a file's path, or the PEM itself; NULL: not given */
 };
 
 struct tls_config {
@@ -43,6 +43,11 @@ typedef void tls_listener(void *context, const struct tls_error *error);
 
 struct tls;
 
+/*
+ * Whether a value is the PEM itself, with whatever openssl wrote in front of it: it holds "-----BEGIN", or several lines, as a
+ * broken one still does. Such a value is never logged.
+ */
+bool tls_pem_is_text(const char *value);
 /* Reads all files. Borrows what the config points to, and `under`. 0, -ENOMEM, or -EINVAL with ret_error. */
 int tls_net_new(const struct tls_config *config, const struct net *under, struct tls **ret_tls,
 		struct tls_error *ret_error);

@@ -14,16 +14,14 @@
 #define FILE_LIMIT	 (4 * 1024 * 1024)
 #define PEER_CHAIN_LIMIT (32 * 1024) /* of a client's certificates, before they are verified */
 
-static const char *pem_text(const struct tls_pem *pem)
+bool tls_pem_is_text(const char *value)
 {
-	const char *text = pem->value + strspn(pem->value, " \t\r\n");
-
-	return strncmp(text, "-----BEGIN", 10) ? NULL : text;
+	return strstr(value, "-----BEGIN") || strchr(value, '\n');
 }
 
 bool tls_pem_is_file(const struct tls_pem *pem)
 {
-	return pem->value && !pem_text(pem);
+	return pem->value && !tls_pem_is_text(pem->value);
 }
 
 /* `why` NULL: what OpenSSL said first. */
@@ -32,8 +30,7 @@ static int wrong(struct tls_error *error, const struct tls_pem *pem, const char 
 	if (!why)
 		why = ERR_reason_error_string(ERR_peek_error());
 	error->option = pem->option;
-	/* A text of several lines is no path: it may be a key with something in front. */
-	error->file = pem_text(pem) || strchr(pem->value, '\n') ? "PEM text" : pem->value;
+	error->file = tls_pem_is_file(pem) ? pem->value : "PEM text";
 	snprintf(error->why, sizeof(error->why), "%s", why ? why : "OpenSSL does not say");
 	return -EINVAL;
 }
@@ -42,18 +39,18 @@ static int wrong(struct tls_error *error, const struct tls_pem *pem, const char 
 static int pem_open(const struct tls_pem *pem, struct buf *file, BIO **ret_bio,
 		    struct tls_error *error)
 {
-	const char *text = pem_text(pem);
 	int err;
 
 	ERR_clear_error();
 	(void)buf_init(file, 0, FILE_LIMIT);
-	if (!text) {
+	if (tls_pem_is_text(pem->value)) {
+		*ret_bio = BIO_new_mem_buf(pem->value, -1);
+	} else {
 		err = buf_read_file(file, pem->value);
 		if (err)
 			return wrong(error, pem, strerror(-err));
+		*ret_bio = BIO_new_mem_buf(buf_head(file), (int)buf_length(file));
 	}
-	*ret_bio = text ? BIO_new_mem_buf(text, -1)
-			: BIO_new_mem_buf(buf_head(file), (int)buf_length(file));
 	return *ret_bio ? 0 : -ENOMEM;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """TLS between `ringside run` and `ringside collect`, and a stock reader that speaks it."""
 
+import base64
 import json
 import os
 import shutil
@@ -323,8 +324,9 @@ def test_beyond_loopback_without_authorities_the_call_is_refused(binary, beyond)
     assert "--tls-ca" in done.stderr and "--insecure" in done.stderr
 
 
-def test_pems_come_by_value_in_the_environment(collector, binary, cgroup, authority, server):
-    c = collector(env={"RINGSIDE_TLS_CERT": server.cert.read_text(), "RINGSIDE_TLS_KEY": "\n" + server.key.read_text()})
+@pytest.mark.parametrize("front", ["", "\n", "Bag Attributes\n    friendlyName: server\nKey Attributes: <No Attributes>\n"])
+def test_pems_come_by_value_in_the_environment(collector, binary, cgroup, authority, server, front):
+    c = collector(env={"RINGSIDE_TLS_CERT": front + server.cert.read_text(), "RINGSIDE_TLS_KEY": front + server.key.read_text()})
     side = subprocess.Popen([binary, "run", "--scope", f"cgroup:{cgroup.path}", "--collector", "127.0.0.1:%d" % c.address[1]],
                             stderr=subprocess.PIPE, text=True, env={**os.environ, "RINGSIDE_TLS_CA": authority.cert.read_text()})
     try:
@@ -395,10 +397,14 @@ def test_a_collector_on_tls_listens_beyond_loopback(binary, server):
         assert c.wait(20) == 0
 
 
-def test_a_key_with_something_in_front_is_told_nowhere(binary, server):
-    key = "Bag Attributes\n" + open(server.key).read()
-    done = subprocess.run(
-        [binary, "run", "--scope", "host", "--collector", "127.0.0.1", "--tls-ca", server.cert, "--tls-cert", server.cert],
-        capture_output=True, text=True, timeout=20, env={**os.environ, "RINGSIDE_TLS_KEY": key},
-    )  # fmt: skip
-    assert done.returncode == 2 and "PRIVATE KEY" not in done.stderr and key.splitlines()[2] not in done.stderr, done.stderr
+@pytest.mark.parametrize("spoil", [
+    lambda text: text.replace("PRIVATE KEY", "KEY"),
+    lambda text: text.split("\n", 1)[1],
+    lambda text: base64.b64encode(text.encode()).decode(),
+])  # fmt: skip
+def test_a_broken_key_is_told_nowhere(binary, server, spoil):
+    key = spoil(server.key.read_text())
+    call = [binary, "run", "--collector", "127.0.0.1", "--tls-ca", server.cert, "--tls-cert", server.cert]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=20, env={**os.environ, "RINGSIDE_TLS_KEY": key})
+    assert done.returncode == 2 and "option=--tls-key" in done.stderr
+    assert not any(line in done.stderr for line in key.split()), done.stderr

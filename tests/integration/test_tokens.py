@@ -157,8 +157,11 @@ WRONG_CALLS = {
     "nothing but a newline": (RUN, {"RINGSIDE_TOKEN": "\n"}, "--token", "16 to 256"),
     "an empty one on the command line": ([*RUN, "--token", ""], {}, "--token", "16 to 256"),
     "a file too": ([*RUN, "--token-file", "{list}"], {"RINGSIDE_TOKEN": TOKEN}, "--token", "--token-file"),
+    "in the place of its file's name": (RUN, {"RINGSIDE_TOKEN_FILE": TOKEN}, "--token-file", "begins with /"),
     "check": (["check", *RUN[1:]], {"RINGSIDE_TOKEN": TOKEN[:15]}, "--token", "16 to 256"),
     "collect: in the clear": (["collect", "--token-file", "{list}"], {}, "--token-file", "--tls-cert"),
+    "collect: a token for a list": (["collect", "--tls-cert", "{cert}", "--tls-key", "{key}", "--token-file", TOKEN], {}, "--token-file",
+                                    "begins with /"),
     "collect: a list that is none": (["collect", "--tls-cert", "{cert}", "--tls-key", "{key}", "--token-file", "{ca}"], {},
                                      "--token-file", "line 1"),
 }
