@@ -15,6 +15,7 @@
 #define FIRST_CODE     256 /* getopt_long's value of the first option: past any short option */
 #define HELP_WIDTH     96
 #define NAME_MAX_BYTES 64
+#define NO_SUCH	       "there is no such option; --help lists them"
 
 /* Where a value came from, for the line that says what is wrong with it. */
 struct origin {
@@ -221,19 +222,15 @@ static void environment_name(const char *option, char ret_name[static NAME_MAX_B
 		*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
 }
 
-/*
- * An empty variable counts as unset: manifests often can't leave one out. Past a wrong one the others are read all the same: what the
- * command does about it may be among them.
- */
+/* An empty variable counts as unset: manifests often can't leave one out. */
 static int read_environment(const char *command, const struct option_def *table, void *config)
 {
-	int worst = 0;
+	int err = 0;
 
 	for (const struct option_def *option = table; option->name; option++) {
 		char name[NAME_MAX_BYTES];
 		const struct origin origin = {.command = command, .name = name};
 		const char *value;
-		int err;
 
 		environment_name(option->name, name);
 		value = option->type == OPTION_ARGUMENT ? NULL : getenv(name);
@@ -241,11 +238,10 @@ static int read_environment(const char *command, const struct option_def *table,
 			continue;
 		if (is_list(option))
 			((struct option_list *)((char *)config + option->offset))->count = 0;
-		err = set_option(option, &origin, value, true, config);
-		if (err)
-			worst = err;
+		if (set_option(option, &origin, value, true, config))
+			err = -EINVAL;
 	}
-	return worst;
+	return err;
 }
 
 /* Prints `text` wrapped at words; the first line begins at `column` already, the others are indented to it. */
@@ -341,12 +337,17 @@ static void fill_getopt(const struct option_def *table, struct option *ret_optio
 	ret_options[count + 1] = (struct option){0};
 }
 
+static bool is_letter(int code)
+{
+	return code > 0 && code < FIRST_CODE && code != HELP_CODE;
+}
+
 static int refuse_getopt(const char *command, int code, char **argv)
 {
 	struct origin origin = {.command = command};
 	char letter[3] = {'-', (char)optopt, 0};
 
-	if (optopt > 0 && optopt < FIRST_CODE && optopt != HELP_CODE)
+	if (is_letter(optopt))
 		origin.name = letter;
 	else
 		origin.name = argv[optind - 1];
@@ -354,8 +355,21 @@ static int refuse_getopt(const char *command, int code, char **argv)
 		return refuse(&origin, NULL, "it needs a value");
 	if (optopt >= FIRST_CODE || optopt == HELP_CODE)
 		return refuse(&origin, NULL, "it takes no value");
-	return refuse(&origin, NULL,
-		      "there is no such option, or it stands for several; --help lists them");
+	return refuse(&origin, NULL, NO_SUCH);
+}
+
+/* getopt_long also takes the beginning of a name, and so the option that is meant for another. */
+static int refuse_short(const char *command, const char *name, char **argv)
+{
+	const char *word = argv[optarg == argv[optind - 1] ? optind - 2 : optind - 1];
+	char given[NAME_MAX_BYTES];
+	const struct origin origin = {.command = command, .name = given};
+	const size_t length = strcspn(word, "=");
+
+	if (length == strlen("--") + strlen(name))
+		return 0;
+	snprintf(given, sizeof(given), "%.*s", (int)length, word);
+	return refuse(&origin, NULL, NO_SUCH);
 }
 
 /* A pass of its own: help must come whatever the environment and the options before it hold. */
@@ -374,7 +388,7 @@ static int read_arguments(const char *command, const struct option_def *table,
 			  const struct option *options, void *config, int argc, char **argv)
 {
 	bool given[OPTIONS_MAX] = {false};
-	int code, err;
+	int code, err = 0;
 
 	optind = 0;
 	while ((code = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
@@ -382,18 +396,25 @@ static int read_arguments(const char *command, const struct option_def *table,
 		const struct origin origin = {.command = command, .name = name};
 		const struct option_def *option;
 
-		if (code < FIRST_CODE)
-			return refuse_getopt(command, code, argv);
+		if (code < FIRST_CODE) {
+			err = refuse_getopt(command, code, argv);
+			if (is_letter(optopt))
+				return err; /* -word is one mistake, not four */
+			continue;
+		}
 		option = &table[code - FIRST_CODE];
+		if (refuse_short(command, option->name, argv)) {
+			err = -EINVAL;
+			continue;
+		}
 		if (is_list(option) && !given[code - FIRST_CODE])
 			((struct option_list *)((char *)config + option->offset))->count = 0;
 		given[code - FIRST_CODE] = true;
 		snprintf(name, sizeof(name), "--%s", option->name);
-		err = set_option(option, &origin, optarg ? optarg : "1", false, config);
-		if (err)
-			return err;
+		if (set_option(option, &origin, optarg ? optarg : "1", false, config))
+			err = -EINVAL;
 	}
-	return 0;
+	return err;
 }
 
 int options_parse(const char *command, const char *synopsis, const char *about,
@@ -402,7 +423,7 @@ int options_parse(const char *command, const char *synopsis, const char *about,
 {
 	struct option options[OPTIONS_MAX + 2];
 	size_t operands = 0;
-	int err;
+	int err, environment_err;
 
 	fill_getopt(table, options);
 	opterr = 0;
@@ -410,11 +431,10 @@ int options_parse(const char *command, const char *synopsis, const char *about,
 		print_help(command, synopsis, about, table);
 		return 1;
 	}
-	err = read_environment(command, table, config);
-	if (!err)
-		err = read_arguments(command, table, options, config, argc, argv);
-	if (err)
-		return err;
+	environment_err = read_environment(command, table, config);
+	err = read_arguments(command, table, options, config, argc, argv);
+	if (err || environment_err)
+		return -EINVAL;
 	for (; optind < argc; optind++) {
 		if (operands == max_operands || operands == OPTION_LIST_MAX) {
 			log_line(LOG_ERROR, "wrong argument", "command", command, "value",

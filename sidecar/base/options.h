@@ -38,9 +38,10 @@ struct option_def {
 };
 
 /*
- * Fills `config` from the environment, then from argv. Returns 0; 1: --help was printed to stdout; -EINVAL: one line that
- * names the option and the value was logged (the caller ends with exit 2). `table` is ended by a NULL name. `synopsis` and
- * `about` head the help; lines of `about` that begin with a space are examples. Operands (allowed up to max_operands) are left in ret_operands (borrowed from argv).
+ * Fills `config` from the environment, then from argv. Returns 0; 1: --help was printed to stdout; -EINVAL: each wrong option
+ * and its value was logged (the caller ends with exit 2, or stands by: the right ones were taken). `table` is ended by a NULL
+ * name. `synopsis` and `about` head the help; lines of `about` that begin with a space are examples. Operands (allowed up to
+ * max_operands) are left in ret_operands (borrowed from argv).
  */
 int options_parse(const char *command, const char *synopsis, const char *about,
 		  const struct option_def *table, void *config, int argc, char **argv,
