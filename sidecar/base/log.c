@@ -17,6 +17,7 @@
 #define LINE_MAX_BYTES 4096
 #define NUMBERS	       8
 #define SENTENCE_MAX   512
+#define PART_MAX       200 /* of it: a long value is not to leave the reason out */
 
 static _Atomic int lowest = LOG_INFO;
 
@@ -127,7 +128,7 @@ static void keep_error(const char *msg, va_list pairs)
 
 		if (value)
 			used += (size_t)snprintf(last_error + used, sizeof(last_error) - used,
-						 "; %s: %s", key, value);
+						 "; %s: %.*s", key, PART_MAX, value);
 	}
 	pthread_mutex_unlock(&error_lock);
 }

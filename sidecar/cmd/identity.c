@@ -47,32 +47,48 @@ static int compare_items(const void *a, const void *b)
 	return given ? given : strcmp((*left)->name, (*right)->name);
 }
 
-static uint32_t hash_of(const char *machine, const struct scope *scope, const char *pod_uid)
+static uLong hash_text(uLong hash, const char *text)
+{
+	return crc32(hash, (const Bytef *)text, (uInt)strlen(text) + 1);
+}
+
+static uLong hash_scope(uLong hash, const struct scope *scope)
 {
 	const struct scope_item *sorted[SCOPE_MAX];
-	uLong hash = crc32(0, (const Bytef *)machine, (uInt)strlen(machine));
 
-	if (!scope->count && pod_uid)
-		hash = crc32(hash, (const Bytef *)pod_uid, (uInt)strlen(pod_uid));
 	for (size_t i = 0; i < scope->count; i++)
 		sorted[i] = &scope->items[i];
 	qsort(sorted, scope->count, sizeof(sorted[0]), compare_items);
 	for (size_t i = 0; i < scope->count; i++) {
 		const struct scope_item *item = sorted[i];
 
-		hash = crc32(hash, (const Bytef *)item->given, (uInt)strlen(item->given) + 1);
+		hash = hash_text(hash, item->given);
 		/*
 		 * The name as well: pods on the host's network are all `pod` on one host name. Not what is left
 		 * out: our own container has another name when it starts again.
 		 */
 		if (!item->entry.exclude)
-			hash = crc32(hash, (const Bytef *)item->name, (uInt)strlen(item->name) + 1);
+			hash = hash_text(hash, item->name);
 	}
+	return hash;
+}
+
+static uint32_t hash_of(const char *machine, const struct scope *scope,
+			const struct option_list *given, const char *pod_uid)
+{
+	uLong hash = crc32(0, (const Bytef *)machine, (uInt)strlen(machine));
+
+	if (scope->count)
+		return (uint32_t)hash_scope(hash, scope);
+	if (pod_uid)
+		hash = hash_text(hash, pod_uid);
+	for (size_t i = 0; i < given->count; i++)
+		hash = hash_text(hash, given->value[i]);
 	return (uint32_t)hash;
 }
 
-void identity_read(const char *agent_id, const struct scope *scope, const char *pod_uid,
-		   struct identity *ret_identity)
+void identity_read(const char *agent_id, const struct scope *scope, const struct option_list *given,
+		   const char *pod_uid, struct identity *ret_identity)
 {
 	char boot[64], machine[64];
 
@@ -88,7 +104,7 @@ void identity_read(const char *agent_id, const struct scope *scope, const char *
 		snprintf(ret_identity->agent_id, IDENTITY, "%.200s-%08x", ret_identity->host,
 			 hash_of(read_line("/etc/machine-id", machine, sizeof(machine)) ? machine
 											: boot,
-				 scope, pod_uid));
+				 scope, given, pod_uid));
 	while (!ret_identity->epoch) {
 		if (getrandom(&ret_identity->epoch, sizeof(ret_identity->epoch), 0) < 0)
 			break;

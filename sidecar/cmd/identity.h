@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "base/options.h"
 #include "scope/scope.h"
 
 #define IDENTITY 256
@@ -18,10 +19,10 @@ struct identity {
 
 /*
  * `agent_id` is as given, or NULL: then HOSTNAME and a hash of the machine id (or boot id) and the sorted scopes, as they
- * were given and as their cgroups are called. Without a scope, as one has that stands by before it was resolved, pod_uid (or
- * NULL) tells pods on one host name apart.
+ * were given and as their cgroups are called. Where they were not resolved, as of one that stands by, those of the options
+ * (`given`) and pod_uid (or NULL) tell agents on one host name apart.
  */
-void identity_read(const char *agent_id, const struct scope *scope, const char *pod_uid,
-		   struct identity *ret_identity);
+void identity_read(const char *agent_id, const struct scope *scope, const struct option_list *given,
+		   const char *pod_uid, struct identity *ret_identity);
 
 #endif

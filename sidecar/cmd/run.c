@@ -369,6 +369,7 @@ static void drop_privileges(const struct run *run)
 static int watch_signals(void)
 {
 	sigset_t set;
+	int fd;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
@@ -377,7 +378,8 @@ static int watch_signals(void)
 	sigaddset(&set, SIGPIPE);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigdelset(&set, SIGPIPE);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
 }
 
 static int start_all(struct run *run)
@@ -385,8 +387,11 @@ static int start_all(struct run *run)
 	int err;
 
 	run->queue = queue_new(run->plan.options.queue);
-	if (!run->queue || run->signal_fd < 0)
+	if (!run->queue || run->signal_fd < 0) {
+		log_line(LOG_ERROR, "cannot start", "why",
+			 strerror(run->queue ? -run->signal_fd : ENOMEM), NULL);
 		return 1;
+	}
 	if (start_capture(run) || start_reader(run))
 		return 1;
 	err = start_output(run);
@@ -452,7 +457,7 @@ int run_main(int argc, char **argv)
 	if (!code)
 		code = fits_memory(run);
 	run->signal_fd = watch_signals();
-	identity_read(run->plan.options.agent_id, &run->plan.scope,
+	identity_read(run->plan.options.agent_id, &run->plan.scope, &run->plan.options.scope,
 		      attribute_value(&run->plan.options.attribute, "k8s.pod.uid"), &run->identity);
 	make_hello(run);
 	if (!code)

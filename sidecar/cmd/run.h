@@ -44,8 +44,8 @@ struct run_plan {
 };
 
 /*
- * 0; 1: help was printed; 2: a wrong call; or 3: the machine refuses. The last two are logged; the plan then holds what was
- * checked before: the attributes, and the collector if has_collector.
+ * 0; 1: help was printed; 2: a wrong call; or 3: the machine refuses. The last two are logged; with --standby the plan
+ * then holds what was right of the attributes, the agent's id and, if has_collector, the collector.
  */
 int run_plan(int argc, char **argv, struct run_plan *ret_plan);
 /* How the sender reaches the collector, with this Hello; both are borrowed. */

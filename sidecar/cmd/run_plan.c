@@ -102,9 +102,10 @@ static const struct option_def run_table[] = {
 static int plan_attributes(struct run_plan *plan)
 {
 	const struct option_list *list = &plan->options.attribute;
-	const int err = choose_attributes(list);
-	size_t bytes = 0;
+	size_t bytes = 0, count = 0;
+	int err;
 
+	err = choose_attributes(list);
 	if (err)
 		return err;
 	for (size_t i = 0; i < list->count; i++) {
@@ -114,7 +115,7 @@ static int plan_attributes(struct run_plan *plan)
 		if (!equals[1])
 			continue;
 		bytes += strlen(list->value[i]);
-		plan->attributes[plan->attribute_count++] = (struct session_attribute){
+		plan->attributes[count++] = (struct session_attribute){
 			.key = {list->value[i], (size_t)(equals - list->value[i])},
 			.value = {equals + 1, strlen(equals + 1)},
 		};
@@ -123,14 +124,37 @@ static int plan_attributes(struct run_plan *plan)
 		return choice_wrong("--attribute", list->value[list->count - 1],
 				    "all attributes together are longer than 3000 bytes",
 				    "leave some out: a collector takes a Hello of 4 KiB");
+	plan->attribute_count = count;
 	return 0;
+}
+
+static int plan_collector(struct run_plan *plan)
+{
+	struct trust_options *trust = &plan->options.trust;
+	const char *collector = plan->options.collector;
+	int err;
+
+	if (!collector)
+		return 0;
+	err = trust_address(collector, &plan->collector);
+	if (err)
+		return err;
+	err = trust_agent(trust, &plan->collector, &plan->tls, plan->token);
+	plan->has_collector = !err;
+	if (err && plan->options.standby &&
+	    (trust->cert || trust->key || trust->token || trust->token_file)) {
+		/* A collector that asks for none of these can still be told. */
+		*trust = (struct trust_options){.ca = trust->ca, .insecure = trust->insecure};
+		plan->has_collector =
+			!trust_agent(trust, &plan->collector, &plan->tls, plan->token);
+	}
+	return err;
 }
 
 static int plan_output(struct run_plan *plan)
 {
 	const struct run_options *options = &plan->options;
 	const char *format = options->format;
-	int err;
 
 	if (!format)
 		format = options->collector ? "none" : isatty(STDOUT_FILENO) ? "table" : "json";
@@ -148,36 +172,45 @@ static int plan_output(struct run_plan *plan)
 			 "leave it open, or give --collector or --format none", NULL);
 		return 3;
 	}
-	if (!options->collector)
-		return 0;
-	if (options->format && plan->format != ROW_NONE)
+	if (options->collector && options->format && plan->format != ROW_NONE)
 		return choice_wrong("--format", format, "with --collector nothing is printed",
 				    "leave one of the two out");
-	err = trust_address(options->collector, &plan->collector);
-	if (!err)
-		err = trust_agent(&options->trust, &plan->collector, &plan->tls, plan->token);
-	plan->has_collector = !err;
-	return err;
+	return 0;
 }
 
-static int plan_agent_id(const struct run_options *options)
+static int check_agent_id(const char *id)
 {
-	const char *id = options->agent_id;
-
-	if (!id)
-		return 0;
 	if (!*id || strlen(id) > SESSION_AGENT_ID)
 		return choice_wrong("--agent-id", id, "1 to 255 bytes are allowed",
 				    *id ? "give a shorter one"
 					: "give one, or leave the option out");
 	if (!utf8_valid(id, strlen(id)))
 		return choice_wrong("--agent-id", id, "not UTF-8", "write it in UTF-8");
-	for (; *id; id++) {
-		if ((unsigned char)*id < 0x20 || *id == 0x7f)
-			return choice_wrong("--agent-id", options->agent_id,
-					    "it holds a control character", "leave it out");
+	for (const char *at = id; *at; at++) {
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			return choice_wrong("--agent-id", id, "it holds a control character",
+					    "leave it out");
 	}
 	return 0;
+}
+
+static int plan_agent_id(struct run_plan *plan)
+{
+	const int err = plan->options.agent_id ? check_agent_id(plan->options.agent_id) : 0;
+
+	if (err)
+		plan->options.agent_id = NULL;
+	return err;
+}
+
+/* What a sidecar that stands by needs too: each of them, though another is wrong. */
+static int plan_teller(struct run_plan *plan)
+{
+	const int attributes = plan_attributes(plan);
+	const int agent_id = plan_agent_id(plan);
+	const int collector = plan_collector(plan);
+
+	return attributes ? attributes : agent_id ? agent_id : collector;
 }
 
 /* A scope is resolved by BPF: where that is refused as a whole, the reason is not in the scope. */
@@ -234,7 +267,7 @@ struct sender_config run_plan_sender(const struct run_plan *plan, const struct s
 int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 {
 	struct run_plan *plan = ret_plan;
-	int err;
+	int err, told;
 
 	memset(plan, 0, sizeof(*plan));
 	plan->options = (struct run_options){
@@ -250,12 +283,12 @@ int run_plan(int argc, char **argv, struct run_plan *ret_plan)
 			    "Observes the processes of one or more cgroups and streams what they "
 			    "do to a collector, or prints it.",
 			    run_table, &plan->options, argc, argv, 0, NULL);
-	if (err)
-		return err > 0 ? 1 : 2;
-	/* First what a sidecar that stands by needs. */
-	err = plan_attributes(plan);
-	if (!err)
-		err = plan_agent_id(&plan->options);
+	if (err > 0)
+		return 1;
+	if (err && !plan->options.standby)
+		return 2;
+	told = plan_teller(plan);
+	err = err ? 2 : told;
 	if (!err)
 		err = plan_output(plan);
 	if (!err)

@@ -5,35 +5,56 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/run.h"
 #include "cmd/trouble.h"
 #include "kernel/drop.h"
 #include "net/health.h"
+#include "net/uplink.h"
 #include "spool/queue.h"
 
-#define WHY_MAX	    400 /* a Hello has 4 KiB, and its attributes may take 3000 bytes */
+#define WHY_MAX	    400
+#define FIELDS_MAX  16 /* what surrounds the token and the reason in a Hello */
 #define QUEUE_BYTES (2 * 1024 * 1024)
+#define AGAIN_MS    1000
 
 static void wait_for_signal(int signal_fd)
 {
-	const int health_fd = health_listen("run");
 	struct pollfd fds[] = {
 		{.fd = signal_fd, .events = POLLIN},
-		{.fd = health_fd, .events = POLLIN},
+		{.fd = health_listen("run"), .events = POLLIN},
 	};
 
-	if (health_fd < 0)
-		trouble_health(health_fd, "sidecar");
+	if (fds[1].fd < 0)
+		trouble_health(fds[1].fd, "sidecar");
 	while (!fds[0].revents) {
-		if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0 && errno != EINTR)
+		if (poll(fds, sizeof(fds) / sizeof(fds[0]), fds[1].fd < 0 ? AGAIN_MS : -1) < 0 &&
+		    errno != EINTR)
 			break;
-		if (fds[1].revents)
-			health_serve(health_fd, HEALTH_STANDBY);
+		/* Whoever had the name may have ended. */
+		if (fds[1].fd < 0)
+			fds[1].fd = health_listen("run");
+		else if (fds[1].revents)
+			health_serve(fds[1].fd, HEALTH_STANDBY);
 	}
-	if (health_fd >= 0)
-		close(health_fd);
+	if (fds[1].fd >= 0)
+		close(fds[1].fd);
+}
+
+/* As much of the reason as the attributes and a token leave room for. */
+static void last_reason(const struct session_hello *hello, char ret_why[static WHY_MAX])
+{
+	size_t taken = TOKEN_MAX + FIELDS_MAX, room;
+	struct buf frame;
+
+	if (!buf_init(&frame, UPLINK_HELLO_MAX, 2 * UPLINK_HELLO_MAX) &&
+	    !session_put_hello(&frame, hello))
+		taken += buf_length(&frame);
+	buf_done(&frame);
+	room = taken < UPLINK_HELLO_MAX ? UPLINK_HELLO_MAX - taken : 1;
+	log_last_error(ret_why, room < WHY_MAX ? room : WHY_MAX);
 }
 
 static int say_bye(struct sender *sender)
@@ -55,7 +76,11 @@ int standby(const struct run_plan *plan, const struct session_hello *hello, int 
 	char why[WHY_MAX];
 	int err = 0;
 
-	log_last_error(why, sizeof(why));
+	if (signal_fd < 0) {
+		log_line(LOG_ERROR, "cannot stand by", "why", strerror(-signal_fd), NULL);
+		return signal_fd;
+	}
+	last_reason(hello, why);
 	told.standby = (struct session_text){why, strlen(why)};
 	(void)drop_all_but(0);
 	if (plan->has_collector) {

@@ -59,10 +59,14 @@ def test_what_the_kernel_refuses_is_told_and_health_is_answered(binary, collecto
     assert scrape(server)["ringside_collector_standby_agents"] == 0
 
 
-def test_pods_on_one_host_name_are_agents_of_their_own(collector, standby):
+@pytest.mark.parametrize("options", [
+    [["--attribute", "k8s.pod.uid=one"], ["--attribute", "k8s.pod.uid=two"]],
+    [["--scope", "cgroup:/one"], ["--scope", "cgroup:/two"]],
+])  # fmt: skip
+def test_those_on_one_host_name_are_agents_of_their_own(collector, standby, options):
     server = collector()
-    for uid in "one", "two":
-        standby("--standby", "--collector", address_of(server), "--attribute", f"k8s.pod.uid={uid}", probe="nonsense")
+    for own in options:
+        standby("--standby", "--collector", address_of(server), *own, probe="nonsense")
     wait_for(lambda: sum("agent observes nothing" in line for line in server.log) == 2, "both agents")
     assert not [line for line in server.log if "peer cut off" in line]
 
@@ -74,12 +78,63 @@ def test_a_wrong_option_is_told_like_it(collector, standby):
     assert end(one, signal.SIGINT) == 2
 
 
-def test_a_variable_before_it_that_is_wrong_does_not_hide_it(binary, standby):
-    one = standby(env={"RINGSIDE_INCLUDE_SELF": "maybe", "RINGSIDE_STANDBY": "1", "RINGSIDE_COLLECTOR": "127.0.0.1:1"})
-    hears(one, "standing by", "it is not told")
-    hears(one, "option=RINGSIDE_INCLUDE_SELF value=maybe")
+WRONG = {
+    "an option before it": (["--bogus"], {}, "option: --bogus"),
+    "an argument": (["bogus"], {}, "value: bogus"),
+    "a variable": ([], {"RINGSIDE_INCLUDE_SELF": "maybe"}, "value: maybe"),
+    "the format": (["--format", "bogus"], {}, "value: bogus"),
+    "an attribute": (["--attribute", "bogus"], {}, "value: bogus"),
+    "too long attributes": (["--attribute", "a=" + 3000 * "b"], {}, "longer than 3000"),
+    "the agent's id": (["--agent-id", 256 * "b"], {}, "1 to 255"),
+    "a certificate without its key": (["--tls-cert", "{cert}"], {}, "give --tls-key"),
+    "a key of another certificate": (["--tls-cert", "{cert}", "--tls-key", "{cakey}"], {}, "not the certificate's"),
+    "a token": ([], {"RINGSIDE_TOKEN": "short"}, "16 to 256 bytes"),
+}
+
+
+@pytest.mark.parametrize("options, env, why", WRONG.values(), ids=WRONG.keys())
+def test_what_is_wrong_is_told_wherever_the_collector_can_be_reached(binary, collector, standby, authority, server, options, env, why):
+    files = {"cert": server.cert, "cakey": authority.key}
+    there = collector(*server.options())
+    one = standby(*(word.format(**files) for word in options), "--standby", "--collector", address_of(there), "--tls-ca", authority.cert,
+                  env=env)  # fmt: skip
+    there.wait_log("agent observes nothing", why)
     assert health(binary, one).returncode == 0
     assert end(one) == 2
+
+
+def test_without_a_way_to_the_collector_the_log_says_so(binary, standby):
+    one = standby("--collector", "127.0.0.1:1", "--tls-ca", "/nonexistent", env={"RINGSIDE_STANDBY": "1"})
+    hears(one, "standing by", "it is not told")
+    hears(one, "option=--tls-ca", "file=/nonexistent")
+    assert health(binary, one).returncode == 0
+    assert end(one) == 2
+
+
+def test_the_reason_takes_the_room_that_attributes_leave(collector, standby, authority, server, tmp_path):
+    token = 256 * "t"
+    (tmp_path / "tokens").write_text(f"{token} *\n")
+    there = collector(*server.options(), "--token-file", tmp_path / "tokens")
+    attributes = [word for i in range(32) for word in ("--attribute", f"{i:02}={(90 if i else 114) * 'v'}")]
+    standby("--standby", "--collector", address_of(there), "--tls-ca", authority.cert, "--agent-id", 255 * "a", *attributes,
+            before=["unshare", "--uts", "sh", "-c", f'echo {64 * "h"} > /proc/sys/kernel/hostname && exec "$@"', "sh"],
+            probe=300 * "n", env={"RINGSIDE_TOKEN": token})  # fmt: skip
+    there.wait_log("agent observes nothing", "wrong value; option: --probe; value: nnn")
+
+
+def test_health_is_answered_as_soon_as_its_name_is_free(binary, standby):
+    first = standby("--standby", probe="nonsense")
+    hears(first, "standing by")
+    second = standby("--standby", probe="nonsense", before=["nsenter", "--mount", "--target", str(first.pid)])
+    hears(second, "another sidecar of this mount namespace answers")
+    first.kill()
+    wait_for(lambda: health(binary, second).returncode == 0, "the name")
+
+
+def test_without_a_descriptor_for_signals_it_ends(standby):
+    one = standby("--standby", probe="nonsense", before=["prlimit", "--nofile=3"])
+    hears(one, "cannot stand by", "No file descriptors")
+    assert one.process.wait(PATIENCE) == 2
 
 
 def test_a_collector_that_comes_later_is_told_and_one_that_never_comes_holds_nothing_up(binary, collector, standby):
