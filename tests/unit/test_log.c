@@ -118,8 +118,9 @@ static void the_last_error_is_kept_as_a_sentence(void **state)
 	assert_string_equal(text, "cannot");
 	memset(value, 'x', sizeof(value) - 1);
 	value[sizeof(value) - 1] = 0;
-	log_line(LOG_ERROR, "long", "value", value, "why", "no", NULL);
+	log_line(LOG_ERROR, "long", "one", value, "why", "no", "two", value, "three", value, NULL);
 	log_last_error(text, sizeof(text));
+	assert_non_null(strstr(text, "xxx; why: no; two: xxx"));
 	assert_int_equal(strlen(text), 511);
 }
 
