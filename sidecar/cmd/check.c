@@ -71,14 +71,18 @@ static const struct option_def table[] = {
  */
 static int find_scope(const struct check_options *options, struct check_question *question)
 {
-	const char *uid = attribute_value(&options->attribute, "k8s.pod.uid");
+	const struct scope_request request = {
+		.includes = &options->scope,
+		.excludes = &options->exclude,
+		.pod_uid = attribute_value(&options->attribute, "k8s.pod.uid"),
+		.btf = options->btf,
+		.proc = options->proc,
+	};
 	int err = choose_attributes(&options->attribute);
 
 	if (err)
 		return err;
-	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, false, uid, options->btf, options->proc,
-			    &question->scope, &question->scope_error);
+	err = scope_resolve(&request, &question->scope, &question->scope_error);
 	question->scope_known = !err;
 	if ((err != -EINVAL && err != -ENOENT) ||
 	    (!options->scope.count && !options->exclude.count))

@@ -54,7 +54,7 @@ int choice_wrong(const char *option, const char *value, const char *why, const c
 int choose_probes(const struct option_list *list, uint32_t *ret_enabled);
 /* Each is KEY=VALUE in UTF-8, and no key is given twice. */
 int choose_attributes(const struct option_list *list);
-/* Of a list that choose_attributes took; borrowed. NULL: not given, or empty. */
+/* Borrowed. NULL: not given, or empty. */
 const char *attribute_value(const struct option_list *list, const char *key);
 /* Whether the file of --btf (NULL: not given) is one that describes this kernel. */
 int choose_btf(const char *file);

@@ -227,13 +227,18 @@ static void scope_refused(const struct scope_error *error, const char *btf, int 
 static int plan_scope(struct run_plan *plan)
 {
 	const struct run_options *options = &plan->options;
+	const struct scope_request request = {
+		.includes = &options->scope,
+		.excludes = &options->exclude,
+		.include_self = options->include_self,
+		.pod_uid = attribute_value(&options->attribute, "k8s.pod.uid"),
+		.btf = options->btf,
+		.proc = options->proc,
+	};
 	struct scope_error error = {0};
-	const char *pod_uid = attribute_value(&options->attribute, "k8s.pod.uid");
 	int err;
 
-	err = scope_resolve(options->scope.value, options->scope.count, options->exclude.value,
-			    options->exclude.count, options->include_self, pod_uid, options->btf,
-			    options->proc, &plan->scope, &error);
+	err = scope_resolve(&request, &plan->scope, &error);
 	if (!err)
 		return 0;
 	scope_refused(&error, options->btf, err);

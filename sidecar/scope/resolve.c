@@ -37,17 +37,17 @@ static int refuse_program(const struct resolver *resolver, const char *doing, in
 		"cannot read this process' cgroups: %s a BPF program: %s", doing, strerror(-err));
 }
 
-int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf, const char *proc,
+int resolver_init(struct resolver *resolver, const struct scope_request *request,
 		  struct scope_error *error)
 {
 	int err;
 
 	memset(resolver, 0, sizeof(*resolver));
-	resolver->pod_uid = pod_uid && *pod_uid ? pod_uid : NULL;
-	resolver->proc = proc;
-	resolver->seen = proc ? TASKS_HOST : TASKS_OURS;
+	resolver->pod_uid = request->pod_uid;
+	resolver->proc = request->proc;
+	resolver->seen = request->proc ? TASKS_HOST : TASKS_OURS;
 	resolver->error = error;
-	err = tasks_open(btf, resolver->seen, &resolver->tasks);
+	err = tasks_open(request->btf, resolver->seen, &resolver->tasks);
 	if (err)
 		return refuse_program(resolver, "loading", err);
 	err = tasks_self(resolver->tasks, &resolver->self);

@@ -16,6 +16,7 @@
 
 struct mounts;
 struct scope_error;
+struct scope_request;
 
 struct resolver {
 	struct tasks *tasks;
@@ -33,7 +34,7 @@ struct resolver {
  * Loads the self-probe and looks around. The error's texts are filled. resolver_done takes a failed
  * one too.
  */
-int resolver_init(struct resolver *resolver, const char *pod_uid, const char *btf, const char *proc,
+int resolver_init(struct resolver *resolver, const struct scope_request *request,
 		  struct scope_error *error);
 void resolver_done(struct resolver *resolver);
 

@@ -8,15 +8,15 @@
 #include "scope/resolve.h"
 
 /* Wrong texts are told before anything is asked of the kernel. */
-static int values_parse(struct resolver *resolver, const char *const *given, size_t count,
+static int values_parse(struct resolver *resolver, const struct option_list *given,
 			struct scope_value *ret_values)
 {
 	const char *why;
 	int err;
 
-	for (size_t i = 0; i < count; i++) {
-		resolver->given = given[i];
-		err = value_parse(given[i], &ret_values[i], &why);
+	for (size_t i = 0; i < given->count; i++) {
+		resolver->given = given->value[i];
+		err = value_parse(given->value[i], &ret_values[i], &why);
 		if (err)
 			return resolver_refuse(resolver, err, "say one of " VALUE_CHOICES, "%s",
 					       why);
@@ -46,19 +46,18 @@ static void scope_add(struct scope *scope, const struct cgroup_ref *ref, const c
 	scope->count++;
 }
 
-static int values_resolve(struct resolver *resolver, const char *const *given,
-			  const struct scope_value *values, size_t count, bool exclude,
-			  struct scope *scope)
+static int values_resolve(struct resolver *resolver, const struct option_list *given,
+			  const struct scope_value *values, bool exclude, struct scope *scope)
 {
 	struct cgroup_ref ref;
 	int err;
 
-	for (size_t i = 0; i < count; i++) {
-		resolver->given = given[i];
+	for (size_t i = 0; i < given->count; i++) {
+		resolver->given = given->value[i];
 		err = resolve_value(resolver, &values[i], &ref);
 		if (err)
 			return err;
-		scope_add(scope, &ref, given[i], exclude);
+		scope_add(scope, &ref, given->value[i], exclude);
 	}
 	return 0;
 }
@@ -119,54 +118,53 @@ static void own_exclude(struct resolver *resolver, struct scope *scope)
 }
 
 /* Includes first. */
-static int all_parse(struct resolver *resolver, const char *const *includes, size_t include_count,
-		     const char *const *excludes, size_t exclude_count,
+static int all_parse(struct resolver *resolver, const struct scope_request *request,
 		     struct scope_value *ret_values)
 {
+	const size_t includes = request->includes->count;
 	int err;
 
 	/* The default rule adds one. */
-	if (include_count + exclude_count + !include_count > SCOPE_VALUES)
+	if (includes + request->excludes->count + !includes > SCOPE_VALUES)
 		return resolver_refuse(
 			resolver, -EINVAL, "name a cgroup that holds several of them",
 			"more than %d values of --scope and --exclude", SCOPE_VALUES);
 	resolver->option = "--scope";
-	err = values_parse(resolver, includes, include_count, ret_values);
+	err = values_parse(resolver, request->includes, ret_values);
 	if (err)
 		return err;
 	resolver->option = "--exclude";
-	return values_parse(resolver, excludes, exclude_count, ret_values + include_count);
+	return values_parse(resolver, request->excludes, ret_values + includes);
 }
 
-int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
-		  size_t exclude_count, bool include_self, const char *pod_uid, const char *btf,
-		  const char *proc, struct scope *ret_scope, struct scope_error *ret_error)
+int scope_resolve(const struct scope_request *request, struct scope *ret_scope,
+		  struct scope_error *ret_error)
 {
+	const size_t includes = request->includes->count;
 	struct resolver resolver = {.error = ret_error};
 	struct scope_value values[SCOPE_VALUES];
 	struct scope scope = {};
 	int err;
 
 	memset(ret_error, 0, sizeof(*ret_error));
-	err = all_parse(&resolver, includes, include_count, excludes, exclude_count, values);
+	err = all_parse(&resolver, request, values);
 	if (err)
 		return err;
-	err = resolver_init(&resolver, pod_uid, btf, proc, ret_error);
+	err = resolver_init(&resolver, request, ret_error);
 	if (err)
 		goto out;
 	resolver.option = "--scope";
-	if (include_count)
-		err = values_resolve(&resolver, includes, values, include_count, false, &scope);
+	if (includes)
+		err = values_resolve(&resolver, request->includes, values, false, &scope);
 	else
 		err = default_resolve(&resolver, &scope);
 	if (err)
 		goto out;
 	resolver.option = "--exclude";
-	err = values_resolve(&resolver, excludes, values + include_count, exclude_count, true,
-			     &scope);
+	err = values_resolve(&resolver, request->excludes, values + includes, true, &scope);
 	if (err)
 		goto out;
-	if (!include_self)
+	if (!request->include_self)
 		own_exclude(&resolver, &scope);
 	*ret_scope = scope;
 out:

@@ -13,6 +13,7 @@
 #include <stdint.h>
 #include <linux/types.h>
 
+#include "base/options.h"
 #include "event.h"
 
 #define SCOPE_TEXT 256
@@ -36,15 +37,22 @@ struct scope_error {
 	char todo[SCOPE_TEXT];	   /* what to do */
 };
 
+/* What a scope is asked for by; all borrowed. */
+struct scope_request {
+	const struct option_list *includes; /* empty: the default rule */
+	const struct option_list *excludes;
+	bool include_self; /* do not leave our container out where the pod is the scope and we were its first process */
+	const char *pod_uid; /* k8s.pod.uid or NULL */
+	const char *btf;     /* the file of the kernel's types; NULL: its own */
+	const char *proc;    /* the host's /proc; NULL: only our PID namespace is seen */
+};
+
 /*
- * Resolves all values (`includes` may be empty: the default rule). Where the pod is the scope, our container in it is left out
- * if we are the first process there, unless `include_self`. `pod_uid` is k8s.pod.uid or NULL; `btf` is the file of the kernel's
- * types, NULL: its own; `proc` is the host's /proc, NULL: only our PID namespace is seen. 0; -EINVAL: a wrong value (exit 2);
- * -ENOENT: no such cgroup (exit 2); another -errno: the machine refuses (exit 1).
+ * Resolves all values. 0; -EINVAL: a wrong value (exit 2); -ENOENT: no such cgroup (exit 2); another -errno: the machine refuses
+ * (exit 1).
  */
-int scope_resolve(const char *const *includes, size_t include_count, const char *const *excludes,
-		  size_t exclude_count, bool include_self, const char *pod_uid, const char *btf,
-		  const char *proc, struct scope *ret_scope, struct scope_error *ret_error);
+int scope_resolve(const struct scope_request *request, struct scope *ret_scope,
+		  struct scope_error *ret_error);
 
 /* A process: its number in the /proc that is read, and in the initial PID namespace. */
 typedef void scope_visit(void *context, uint32_t pid, uint32_t tgid);
