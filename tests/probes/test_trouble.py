@@ -102,7 +102,7 @@ def test_another_users_answer_is_no_health(binary):
     [
         (["collect", "--listen", "foo"], "not an address"),
         (["collect", "--listen", "9717"], "not an address"),
-        (["run", "--ring", "4k"], "stands for several"),
+        (["run", "--ring", "4k"], "no such option"),
         (["run", "--scope", "host", "--agent-id", ""], "give one"),
         (["run", "--scope", "host", "--capture", ""], "give a path"),
         (["version", "extra"], "leave it out"),
