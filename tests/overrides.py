@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values of the annotations that a pod's owner may set, right and wrong, for `ringside inject` and the chart's policy alike."""
+"""Values that a user gives, right and wrong, for `ringside inject` and the chart alike: of the annotations of a pod, and names of
+secrets."""
 
 DIGEST = "@sha256:" + 64 * "0"
 RIGHT = {
@@ -24,6 +25,8 @@ WRONG = {
     "ringside.io/memory": QUANTITIES,
     "ringside.io/seccomp": ["Localhost", "runtimeDefault", "runtime/default", "Unconfined ", "\u00e4 \U0001f600"],
 }  # fmt: skip
+SECRETS_RIGHT = ["a", "0", "a-b", "a--b.0.c", "1.2", 253 * "a"]
+SECRETS_WRONG = ["A", "a b", "-a", "a-", "a_b", ".a", "a.", "a..b", "a.-b", "a-.b", "a/b", "\u00e9", "a\n", "\n", ".", "-", 254 * "a"]
 
 
 def pairs(values):

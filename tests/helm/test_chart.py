@@ -13,6 +13,7 @@ import yaml
 
 from chart import CHART, PEM, POLICY_KIND, Refused, find, helm, kinds, render, sidecar_json
 from openapi import ROOT
+from overrides import SECRETS_RIGHT, SECRETS_WRONG
 
 sys.path.insert(0, str(ROOT / "helm"))
 
@@ -243,6 +244,27 @@ def test_values_beside_the_schema_are_refused(values, where):
         except Refused as refused:
             assert where in str(refused)
             raise
+
+
+def named(name):
+    """Each value that names a secret, or a storage class."""
+    return {"imagePullSecrets": [name], "collector": {"capture": {"enabled": True, "storageClass": name}},
+            "tls": {"mode": "secret", "secretName": name, "ca": PEM, "clientCA": PEM, "clientSecret": name},
+            "token": {"rulesSecret": name, "secret": name}}
+
+
+@pytest.mark.parametrize("name", SECRETS_RIGHT)
+def test_each_name_that_a_secret_may_have_is_taken(name):
+    assert render(named(name))
+
+
+@pytest.mark.parametrize("name", SECRETS_WRONG)
+def test_a_name_that_no_secret_can_have_is_refused_as_inject_refuses_it(name):
+    with pytest.raises(Refused) as refused:
+        render(named(name))
+    for place in ("imagePullSecrets/0", "collector/capture/storageClass", "tls/secretName", "tls/clientSecret",
+                  "token/rulesSecret", "token/secret"):
+        assert f"- at '/{place}': " in str(refused.value)
 
 
 def test_the_schema_knows_each_way_of_the_sidecars_description():

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from objects import INJECTED, ROOT, SIDECAR, VERSION, expected, inject, ordered, read, run, write
-from overrides import RIGHT, WRONG, pairs
+from overrides import RIGHT, SECRETS_RIGHT, SECRETS_WRONG, WRONG, pairs
 
 POD = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "app", "image": "web:1"}]}}
 WHERE = {
@@ -245,12 +245,18 @@ def test_remove_refuses_a_memory_that_is_none(binary, value):
         (["--insecure", "--token-secret", "a"], "--token-secret is given too"),
         (["--insecure", "--tls-client-secret", "a"], "--tls-client-secret is given too"),
         *[([option, name], f"{option} ") for option in ("--token-secret", "--tls-client-secret")
-          for name in ("", "A", "a b", "-a", "a-", "a_b", ".a", "a.", "a..b", "a.-b", "a-.b", "é", "a\n", "a" * 254)],
+          for name in ("", *SECRETS_WRONG)],
     ],
 )  # fmt: skip
 def test_wrong_options_are_refused_by_name(binary, options, word):
     done = run(binary, write(pod_with()), *options)
     assert done.returncode == 2 and done.stdout == b"" and word in done.stderr.decode(), done
+
+
+@pytest.mark.parametrize("name", SECRETS_RIGHT)
+def test_each_name_that_a_secret_may_have_is_taken(binary, name):
+    given = inject(binary, pod_with(), "--token-secret", name, "--tls-client-secret", name)
+    assert [one["valueFrom"]["secretKeyRef"]["name"] for one in given["spec"]["initContainers"][0]["env"][-3:]] == [name] * 3
 
 
 def test_a_file_is_read_and_one_that_is_not_there_is_named(binary, tmp_path):
