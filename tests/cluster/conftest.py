@@ -34,15 +34,6 @@ class Cluster(servers.Servers):
             **options,
         )
 
-    def make_namespace(self, name, labels=None):
-        """It has its service account, which pods need."""
-        if self.get(f"/api/v1/namespaces/{name}") is None:
-            self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
-        self.wait(
-            lambda: self.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), 60, f"{name} has a service account"
-        )
-        return name
-
     def admit(self, pod, namespace):
         """The pod as the API server would keep it."""
         return self.create(pod, "--namespace", namespace, "--dry-run=server")

@@ -176,6 +176,15 @@ class Servers:
         answer = self.kubectl("create", "-o", "json", "-f", "-", *arguments, text=json.dumps(what), fails=fails)
         return answer if fails else json.loads(answer)
 
+    def make_namespace(self, name, labels=None):
+        """It has its service account, which pods need."""
+        if self.get(f"/api/v1/namespaces/{name}") is None:
+            self.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}})
+        self.wait(
+            lambda: self.get(f"/api/v1/namespaces/{name}/serviceaccounts/default"), 60, f"{name} has a service account"
+        )
+        return name
+
     def close(self):
         """At once: nothing that they keep is wanted any more."""
         for process in reversed(self.processes.values()):

@@ -101,12 +101,12 @@ def create(cluster):
 
     def run(thing):
         kept = cluster.create(thing)
-        made.append((kept["kind"], kept["metadata"]["name"]))
+        made.append((kept["kind"], kept["metadata"]["name"], "--namespace", kept["metadata"]["namespace"]))
         return kept
 
     yield run
-    for kind, name in made:
-        cluster.kubectl("delete", kind, name, "--ignore-not-found", "--wait=false")
+    for one in made:
+        cluster.kubectl("delete", *one, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture

@@ -199,32 +199,54 @@ def test_the_nodes_proc_serves_in_place_of_a_shared_namespace(collector, inject,
     assert container_of(one, "ringside") not in {record.get("container") for record in records}
 
 
-def test_the_chart_puts_it_in_and_takes_the_records_by_tls(cluster, create, ready_pod, until):
-    """All of it in the cluster, but for its name service: the pod is told where the collector is."""
+TOKEN = "a-token-of-some-length"
+
+
+def make_secrets(cluster):
+    """The collector's rules; what sidecars show, in `default`; in `poor` the token is missing."""
+    cluster.make_namespace("ringside")
+    cluster.make_namespace("poor")
+    certificate, key = cluster.authority.issue("sidecar", "/CN=sidecar", ["DNS:charted-*"])
+    for namespace in ("default", "poor"):
+        pair = (f"--cert={certificate}", f"--key={key}")
+        cluster.kubectl("create", "secret", "tls", "certificate", *pair, "--namespace", namespace)
+    cluster.kubectl("create", "secret", "generic", "token", f"--from-literal=token={TOKEN}")
+    rule = f"{TOKEN} * k8s.namespace.name=default k8s.pod.*=* k8s.node.name=* host.name=* service.*=*"
+    cluster.kubectl("create", "secret", "generic", "rules", f"--from-literal=tokens={rule}", "--namespace", "ringside")
+
+
+def test_the_chart_puts_it_in_and_takes_records_where_the_token_is(cluster, create, ready_pod, until):
+    """All of it in the cluster, but for its name service: the pods are told where the collector is."""
+    make_secrets(cluster)
     repository, tag = nodes.SIDECAR.split(":")
-    cluster.helm(
-        "install",
-        "ringside",
-        servers.CHART,
-        "--namespace",
-        "ringside",
-        "--create-namespace",
-        values={"image": {"repository": repository, "tag": tag}},
-    )
+    values = {
+        "image": {"repository": repository, "tag": tag},
+        "tls": {"clientCA": cluster.authority.certificate.read_text(), "clientSecret": "certificate"},
+        "token": {"rulesSecret": "rules", "secret": "token"},
+    }
+    cluster.helm("install", "ringside", servers.CHART, "--namespace", "ringside", values=values)
     try:
         collector = ready_pod("ringside-collector-0", namespace="ringside")
         address = {"ip": collector["status"]["podIP"], "hostnames": ["ringside-collector.ringside.svc"]}
-        labels = {"ringside.io/inject": "true"}
-        create(pod("charted", TALK.format("charted", "127.1.0.9"), labels, hostAliases=[address]))
+        for namespace, script in (("default", TALK.format("charted", "127.1.0.9")), ("poor", "exec sleep 1000")):
+            one = pod("charted", script, {"ringside.io/inject": "true"}, hostAliases=[address])
+            one["metadata"]["namespace"] = namespace
+            create(one)
         uid = ready_pod("charted")["metadata"]["uid"]
 
-        def mine():
-            lines = cluster.kubectl("logs", "--namespace", "ringside", "ringside-collector-0").splitlines()
-            records = [json.loads(line) for line in lines if line.startswith("{")]
-            return [one for one in records if one["attributes"].get("k8s.pod.uid") == uid]
+        def log():
+            return cluster.kubectl("logs", "--namespace", "ringside", "ringside-collector-0")
 
-        until(lambda: lookups(mine(), "gai"), "its lookups in the collector's log")
-        assert "busybox true charted" in programs(mine())
+        def records():
+            return [json.loads(line) for line in log().splitlines() if line.startswith("{")]
+
+        until(lambda: lookups(records(), "gai"), "lookups in the collector's log")
+        ready_pod("charted", namespace="poor")
+        why = "no token came, and this collector asks for one"
+        until(lambda: why in cluster.kubectl("logs", "--namespace", "poor", "charted", "-c", "ringside"), "its sidecar says why")
+        until(lambda: why in log(), "the collector says why")
+        assert "busybox true charted" in programs(records())
+        assert {one["attributes"]["k8s.pod.uid"] for one in records()} == {uid}
         cluster.helm("test", "ringside", "--namespace", "ringside", "--timeout", "5m")
     finally:
         cluster.helm("uninstall", "ringside", "--namespace", "ringside")
