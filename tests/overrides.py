@@ -10,7 +10,7 @@ RIGHT = {
     "ringside.io/image": ["ringside", "a/b_c/d__e-f.g:V_1.2-3", f"r.example:5000/a{DIGEST}", f"[::1]:5000/a:1{DIGEST}",
                           "localhost/a", "A-b.C/d", "a:" + 128 * "t"],
     "ringside.io/cpu": ["0", "1", "1.5", ".5", "1.", "+1", "1500m", "100u", "1n", "1e-1", "2E0", "1k"],
-    "ringside.io/memory": ["0", "134217728", "1.5Gi", "128M", "+64Mi", "1e8", "129e6", "1E", "1Ei", "64m", "1e-3"],
+    "ringside.io/memory": ["134217728", "1.5Gi", ".5G", "128M", "+64Mi", "16.5Mi", "10M", "65536Ki", "50000k", "1T", "1Ti"],
     "ringside.io/seccomp": ["RuntimeDefault", "Unconfined"],
 }  # fmt: skip
 QUANTITIES = ["-1", "-0.1", "--1", "lots", "1 ", " 1", "1 k", ".", "1..2", "1,5", "1K", "1ki", "1Mb", "1e", "1e999", "0x10", "\u0661",
@@ -22,7 +22,7 @@ WRONG = {
     "ringside.io/image": [" ", " a", "a ", "a b", "a\n", "A", "a:", "a:b c", "a:" + 129 * "t", "a//b", "/a", "a/", "http://a/b", "a@sha256:0",
                           "-a", "a.-b/c:1:2", '"\\\n{{x}}$(A)', "\u00e4"],
     "ringside.io/cpu": QUANTITIES,
-    "ringside.io/memory": QUANTITIES,
+    "ringside.io/memory": [*QUANTITIES, "0", "64", "64m", "64u", "1e-3", "64k", "64Ki", "9M", "9.9Mi", "9999999"],
     "ringside.io/seccomp": ["Localhost", "runtimeDefault", "runtime/default", "Unconfined ", "\u00e4 \U0001f600"],
 }  # fmt: skip
 SECRETS_RIGHT = ["a", "0", "a-b", "a--b.0.c", "1.2", 253 * "a"]

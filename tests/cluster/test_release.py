@@ -154,7 +154,7 @@ def test_everything_switched_on_is_taken_by_the_api(cluster, release):
     wrong = annotated(memory="-1")
     assert not sidecars(cluster.admit(wrong, "default"))
     said = cluster.create(wrong, "--namespace", "sevens", "--dry-run=server", fails=True)
-    assert "ringside.io/memory: it is not a quantity of bytes, such as 64Mi" in said
+    assert "ringside.io/memory: it is not 10M of memory or more, such as 64Mi" in said
 
 
 def by_name(pod):

@@ -228,8 +228,15 @@ def test_a_kubernetes_without_native_sidecars_is_refused():
     ({"injection": {"privileged": "yes"}}, "/injection/privileged"),
     ({"injecton": {"mode": "none"}}, "injecton"),
     ({"image": {"repository": "a b"}}, "/image/repository"),
+    ({"image": {"repository": "ringside:1"}}, "/image/repository"),
+    ({"image": {"tag": "-1"}}, "/image/tag"),
+    ({"tls": None}, "missing property 'tls'"),
     ({"collector": {"replicas": 0}}, "/collector/replicas"),
     ({"collector": {"resources": {"limit": {}}}}, "limit"),
+    ({"collector": {"resources": {"limits": {"memory": "64m"}}}}, "/collector/resources/limits/memory"),
+    ({"node": {"resources": {"requests": {"memory": 64}}}}, "/node/resources/requests/memory"),
+    ({"node": {"resources": {"requests": {"cpu": "-1"}}}}, "/node/resources/requests/cpu"),
+    ({"collector": {"capture": {"size": -1}}}, "/collector/capture/size"),
     ({"node": {"probes": ["proces"]}}, "/node/probes/0"),
     ({"tls": {"mode": "none"}}, "/tls/mode"),
     ({"tls": {"ca": "/etc/ca.pem"}}, "/tls/ca"),
@@ -244,6 +251,16 @@ def test_values_beside_the_schema_are_refused(values, where):
         except Refused as refused:
             assert where in str(refused)
             raise
+
+
+def test_the_schemas_quantities_and_images_are_those_of_the_annotations():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    overrides = sidecar_json()["overrides"]
+    for annotation, name in (("cpu", "quantity"), ("memory", "memory")):
+        assert schema["definitions"][name]["pattern"] == overrides[f"ringside.io/{annotation}"]["pattern"]
+    image = schema["properties"]["image"]["properties"]
+    repository, tag = (re.fullmatch(r"\^\((.*)\)\?\$", image[key]["pattern"])[1] for key in ("repository", "tag"))
+    assert overrides["ringside.io/image"]["pattern"].startswith(f"^{repository}(:{tag})?(@")
 
 
 def named(name):
